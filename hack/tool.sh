@@ -5,7 +5,6 @@ set -euo pipefail
 crate=$1 version=$2
 root=${XDG_CACHE_HOME:-$HOME/.cache}/btfleet/tools/$crate-$version
 if [ ! -x "$root/bin/$crate" ]; then
-  # `debug` builds in less than half the time, and these tools' own speed hardly counts here.
-  CARGO_TARGET_DIR='' cargo install "$crate" --version "$version" --locked --root "$root" >&2
+  env -u CARGO_TARGET_DIR cargo install "$crate" --version "$version" --locked --root "$root" >&2
 fi
 echo "$root/bin"
