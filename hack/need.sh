@@ -30,7 +30,7 @@ known_to_apt() { [ -n "$(apt-cache madison "$1" 2>/dev/null)" ]; }
 update_apt_once() {
   [ -n "${apt_updated:-}" ] && return
   apt_updated=yes
-  have apt-get && can_install && as_root apt-get update -qq >/dev/null || true
+  if have apt-get && can_install; then as_root apt-get update -qq </dev/null >/dev/null || true; fi
 }
 
 can_install() { [ "$(id -u)" = 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }
