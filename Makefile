@@ -20,7 +20,7 @@ run: ## build the core, publish this machine's kernel to ./btfleet-store, show i
 .PHONY: test
 test: ## every test (on Debian and Ubuntu it installs the compilers they need)
 	@hack/need.sh test
-	cargo test $(CARGOFLAGS)
+	cargo test --no-fail-fast $(CARGOFLAGS)
 
 .PHONY: bench
 bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31
