@@ -141,6 +141,7 @@ fn compare(input: &Path, options: &Options) -> Result<Vec<Bar>> {
             options.btfleet.as_os_str(),
             "dump".as_ref(),
             at,
+            "--digests".as_ref(),
             "-o".as_ref(),
             out,
         ]),
@@ -161,7 +162,11 @@ fn compare(input: &Path, options: &Options) -> Result<Vec<Bar>> {
     };
 
     // What is timed must be what it is taken for.
-    process::time(&btfleet)?;
+    let said = process::stderr(&btfleet)?;
+    ensure!(
+        said.matches("sha256:").count() == 2,
+        "both digests are to be computed, not: {said}"
+    );
     let (_, _, header) = library(&btf)?;
     ensure!(
         std::fs::read(&ours)? == header,

@@ -27,6 +27,19 @@ pub fn time(program: &Program<'_>) -> Result<Duration> {
     Ok(took)
 }
 
+/// What the program says on standard error.
+pub fn stderr(program: &Program<'_>) -> Result<String> {
+    let out = command(program)?.stderr(Stdio::piped()).output()?;
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    ensure!(
+        out.status.success(),
+        "{:?} ended with {}: {text}",
+        program.argv,
+        out.status
+    );
+    Ok(text)
+}
+
 /// The most memory that the program held, in KiB.
 ///
 /// Linux counts a process's memory before `exec` as its own, so a child of this program, which is
@@ -35,17 +48,13 @@ pub fn time(program: &Program<'_>) -> Result<Duration> {
 pub fn peak_kib(program: &Program<'_>) -> Result<u64> {
     let mut argv = vec![std::env::current_exe()?.into_os_string(), "peak-rss".into()];
     argv.extend(program.argv.iter().cloned());
-    let out = command(&Program {
+    let text = stderr(&Program {
         argv,
         stdout: program.stdout,
-    })?
-    .stderr(Stdio::piped())
-    .spawn()?
-    .wait_with_output()?;
-    let text = String::from_utf8_lossy(&out.stderr);
+    })?;
     let line = text.lines().last().unwrap_or_default();
     let Some(kib) = line.strip_prefix("peak-rss-kib ") else {
-        bail!("{:?} ended with {}: {text}", program.argv, out.status);
+        bail!("no peak in: {text}");
     };
     Ok(kib.parse()?)
 }
