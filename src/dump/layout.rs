@@ -294,18 +294,20 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
         align = 8;
         packed = true;
     }
+    let padded = packed || !natural || cursor.next_multiple_of(align) != size;
     let def = defs.get_mut(slot);
     def.align = (align / 8) as u8;
-    if packed {
+    // Where nothing is aligned, packing changes nothing but how wide padding may be.
+    if packed || padded && align == 8 {
         def.flags |= Def::PACKED;
     }
-    let memo = Memo::new(def.size, def.align);
     if overlaps {
         def.flags |= Def::OVERLAPS;
     }
-    if packed || !natural || cursor.next_multiple_of(align) != size {
+    if padded {
         def.flags |= Def::PADDED;
     }
+    let memo = Memo::new(def.size, def.align);
     defs.shapes[id.0 as usize].note(memo);
     Ok(())
 }
