@@ -1,1 +1,4 @@
 //! The integration tests: one binary, a module per subject.
+
+mod roundtrip;
+mod support;

@@ -1,0 +1,417 @@
+//! Whether the types that a compiler saw in a header are the kernel's.
+//!
+//! Two named types are compared by their content; what they refer to by kind and name. Where a name has twins
+//! (`name`, `name___2`) a greatest consistent assignment is sought: all pairs of equal name to begin with, and
+//! those whose content contradicts the rest are taken away until nothing changes.
+
+use super::refbtf::{Btf, Kind, Member};
+use std::collections::{BTreeMap, HashMap};
+
+type Verdict = Result<(), String>;
+
+/// What shares a name in C's eyes and ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    Struct,
+    Union,
+    Enum,
+    Typedef,
+}
+
+impl Class {
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Class::Struct => "struct",
+            Class::Union => "union",
+            Class::Enum => "enum",
+            Class::Typedef => "typedef",
+        }
+    }
+}
+
+/// The class of a type, and whether it is a forward declaration.
+pub fn class(kind: &Kind) -> Option<(Class, bool)> {
+    Some(match kind {
+        Kind::Struct { .. } => (Class::Struct, false),
+        Kind::Union { .. } => (Class::Union, false),
+        Kind::Fwd { union_: false } => (Class::Struct, true),
+        Kind::Fwd { union_: true } => (Class::Union, true),
+        // BTF has no other way to say `enum name;`.
+        Kind::Enum { values, .. } => (Class::Enum, values.is_empty()),
+        Kind::Typedef(_) => (Class::Typedef, false),
+        _ => return None,
+    })
+}
+
+/// A name without the `___2` of a twin.
+pub fn without_suffix(name: &str) -> &str {
+    match name.rsplit_once("___") {
+        Some((base, n)) if !base.is_empty() && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => base,
+        _ => name,
+    }
+}
+
+/// Named types by class and name.
+pub fn by_name(btf: &Btf) -> BTreeMap<(Class, String), Vec<u32>> {
+    let mut index: BTreeMap<(Class, String), Vec<u32>> = BTreeMap::new();
+    for (id, ty) in btf.types.iter().enumerate().filter(|(_, ty)| !ty.name.is_empty()) {
+        if let Some((class, _)) = class(&ty.kind) {
+            index.entry((class, ty.name.clone())).or_default().push(id as u32);
+        }
+    }
+    index
+}
+
+/// The kernel's types against those of a header.
+pub struct Comparison<'a> {
+    kernel: &'a Btf,
+    header: &'a Btf,
+    kernel_forward: HashMap<u32, u32>,
+    header_forward: HashMap<u32, u32>,
+    /// For each named type of the kernel, those of the header that it may be.
+    candidates: HashMap<u32, Vec<u32>>,
+    /// How the header spells a name of the kernel's.
+    spelled: &'a dyn Fn(&str) -> String,
+}
+
+impl<'a> Comparison<'a> {
+    /// `spelled` gives the header's spelling of a name, which differs where C cannot say the kernel's.
+    pub fn new(kernel: &'a Btf, header: &'a Btf, spelled: &'a dyn Fn(&str) -> String) -> Self {
+        let mut offered: HashMap<(Class, String), Vec<u32>> = HashMap::new();
+        for ((class, name), ids) in by_name(header) {
+            let base = without_suffix(&name);
+            if base != name {
+                offered.entry((class, base.to_owned())).or_default().extend(&ids);
+            }
+            offered.entry((class, name)).or_default().extend(&ids);
+        }
+        let mut candidates = HashMap::new();
+        for ((class, name), ids) in by_name(kernel) {
+            let offer = offered.get(&(class, spelled(&name))).cloned().unwrap_or_default();
+            for id in ids {
+                candidates.insert(id, offer.clone());
+            }
+        }
+        let forward = |btf| forwards(btf, |_, _| false);
+        let mut comparison = Comparison {
+            kernel,
+            header,
+            kernel_forward: forward(kernel),
+            header_forward: forward(header),
+            candidates,
+            spelled,
+        };
+        if !std::ptr::eq(kernel, header) {
+            let itself = Comparison::new(kernel, kernel, &str::to_owned);
+            comparison.kernel_forward = forwards(kernel, |a, b| itself.equal(a, b));
+        }
+        comparison.settle();
+        comparison
+    }
+
+    /// Whether two types of one name may be the same.
+    pub fn equal(&self, kernel_id: u32, header_id: u32) -> bool {
+        self.candidates[&kernel_id].contains(&header_id) && self.same_definition(kernel_id, header_id).is_ok()
+    }
+
+    /// The first difference between the kernel's type and the header's, if there is one.
+    pub fn difference(&self, kernel_id: u32) -> Option<String> {
+        let candidates = &self.candidates[&kernel_id];
+        let mut first = None;
+        for &candidate in candidates {
+            match self.same_definition(kernel_id, candidate) {
+                Ok(()) => return None,
+                Err(why) => first = first.or(Some(why)),
+            }
+        }
+        Some(first.unwrap_or_else(|| "is not in the header".to_owned()))
+    }
+
+    /// What the header's type is that this one of the kernel's became.
+    pub fn counterpart(&self, kernel_id: u32) -> Option<u32> {
+        self.candidates[&kernel_id].iter().copied().find(|&id| self.same_definition(kernel_id, id).is_ok())
+    }
+
+    /// The first difference between two function prototypes.
+    pub fn prototype(&self, kernel_proto: u32, header_proto: u32) -> Verdict {
+        self.same_type(kernel_proto, header_proto, Qualifiers::default(), Qualifiers::default(), false)
+    }
+
+    /// Takes away the pairs that contradict the rest. A type that would be left with none keeps what it has: it
+    /// is wrong itself, and need not make all that refer to it wrong too.
+    fn settle(&mut self) {
+        let contested: Vec<u32> =
+            self.candidates.iter().filter(|(_, offer)| offer.len() > 1).map(|(&id, _)| id).collect();
+        loop {
+            let mut changes = Vec::new();
+            for &id in &contested {
+                let offer = &self.candidates[&id];
+                let kept: Vec<u32> =
+                    offer.iter().copied().filter(|&c| self.same_definition(id, c).is_ok()).collect();
+                if !kept.is_empty() && kept.len() < offer.len() {
+                    changes.push((id, kept));
+                }
+            }
+            if changes.is_empty() {
+                return;
+            }
+            self.candidates.extend(changes);
+        }
+    }
+
+    fn same_definition(&self, k: u32, h: u32) -> Verdict {
+        match (self.kernel.kind(k), self.header.kind(h)) {
+            (Kind::Fwd { .. }, Kind::Fwd { .. }) => Ok(()),
+            (Kind::Typedef(k), Kind::Typedef(h)) => {
+                self.same_type(*k, *h, Qualifiers::default(), Qualifiers::default(), false)
+            }
+            _ => self.same_content(k, h),
+        }
+    }
+
+    /// Two records or enums, by what they hold.
+    fn same_content(&self, k: u32, h: u32) -> Verdict {
+        match (self.kernel.kind(k), self.header.kind(h)) {
+            (Kind::Struct { size: k, members: km }, Kind::Struct { size: h, members: hm })
+            | (Kind::Union { size: k, members: km }, Kind::Union { size: h, members: hm }) => {
+                self.same_members(km, hm)?;
+                equal("size", k, h)
+            }
+            // `enum name;` has no size of its own.
+            (Kind::Enum { values: k, .. }, Kind::Enum { values: h, .. }) if k.is_empty() && h.is_empty() => Ok(()),
+            (
+                Kind::Enum { size: ks, signed: ksign, values: kv },
+                Kind::Enum { size: hs, signed: hsign, values: hv },
+            ) => {
+                equal("size", ks, hs)?;
+                equal("enumerators", &kv.len(), &hv.len())?;
+                for ((kn, kv), (hn, hv)) in kv.iter().zip(hv) {
+                    // Enumerators of twins share one namespace, so all but one have a suffix.
+                    let name = (self.spelled)(kn);
+                    if *hn != name && without_suffix(hn) != name {
+                        return Err(format!("enumerator `{kn}`, header has `{hn}`"));
+                    }
+                    equal(&format!("enumerator `{kn}`"), kv, hv)?;
+                }
+                equal("signedness", ksign, hsign)
+            }
+            _ => Err(differ("", &spell(self.kernel, k), &spell(self.header, h))),
+        }
+    }
+
+    fn same_members(&self, kernel: &[Member], header: &[Member]) -> Verdict {
+        let (kernel, header) = (visible(self.kernel, kernel), visible(self.header, header));
+        for (i, k) in kernel.iter().enumerate() {
+            let name = if k.name.is_empty() { format!("unnamed member {i}") } else { format!("member `{}`", k.name) };
+            let Some(h) = header.get(i) else { return Err(format!("{name} is not in the header")) };
+            if h.name != (self.spelled)(&k.name) {
+                return Err(format!("{name}, header has `{}` there", h.name));
+            }
+            equal(&format!("{name}: bit offset"), &k.bit_offset, &h.bit_offset)?;
+            equal(&format!("{name}: bit-field width"), &k.bit_width, &h.bit_width)?;
+            self.same_type(k.ty, h.ty, Qualifiers::default(), Qualifiers::default(), k.name.is_empty())
+                .map_err(|why| format!("{name}: {why}"))?;
+        }
+        match header.get(kernel.len()) {
+            Some(extra) => Err(format!("header has a member `{}` more", extra.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Two whole types, down to named ones. `kq` and `hq` are qualifiers met on the way that belong to the
+    /// element of an array; `unnamed` says that this is the type of an unnamed member.
+    fn same_type(&self, k: u32, h: u32, kq: Qualifiers, hq: Qualifiers, unnamed: bool) -> Verdict {
+        let (mut k, kq) = kq.of(self.kernel, k);
+        let (mut h, hq) = hq.of(self.header, h);
+        k = *self.kernel_forward.get(&k).unwrap_or(&k);
+        h = *self.header_forward.get(&h).unwrap_or(&h);
+        let differs = || Err(differ("type", &(kq.spell() + &spell(self.kernel, k)), &(hq.spell() + &spell(self.header, h))));
+        let (kt, ht) = (self.kernel.get(k), self.header.get(h));
+
+        if let (Kind::Array { elem: ke, len: kl }, Kind::Array { elem: he, len: hl }) = (&kt.kind, &ht.kind) {
+            // `const T a[4]`: compilers differ on whether the array or its element is const.
+            return if kl == hl { self.same_type(*ke, *he, kq, hq, false) } else { differs() };
+        }
+        // On a function type const and volatile mean pure and noreturn, and C forbids them.
+        if kq != hq && !(self.is_function(k) && hq == Qualifiers::default()) {
+            return differs();
+        }
+        let plain = |k, h| self.same_type(k, h, Qualifiers::default(), Qualifiers::default(), false);
+        match (&kt.kind, &ht.kind) {
+            (Kind::Void, Kind::Void) => Ok(()),
+            (Kind::Ptr(k), Kind::Ptr(h)) => {
+                if type_tags(self.kernel, *k) != type_tags(self.header, *h) {
+                    return differs();
+                }
+                plain(*k, *h).or_else(|_| differs())
+            }
+            (Kind::Int { .. }, Kind::Int { .. }) if integer(self.kernel, k) == integer(self.header, h) => Ok(()),
+            (Kind::Float(k), Kind::Float(h)) if k == h => Ok(()),
+            (Kind::Int { size: k, .. } | Kind::Float(k), Kind::Typedef(target))
+                if ht.name == (self.spelled)(&kt.name) && size(self.header, *target) == Some(*k) =>
+            {
+                Ok(())
+            }
+            (Kind::FuncProto { ret: kr, params: kp }, Kind::FuncProto { ret: hr, params: hp }) => {
+                if kp.len() != hp.len() {
+                    return differs();
+                }
+                plain(*kr, *hr).map_err(|why| format!("return {why}"))?;
+                for (i, ((kn, k), (_, h))) in kp.iter().zip(hp).enumerate() {
+                    plain(*k, *h).map_err(|why| format!("parameter {} `{kn}`: {why}", i + 1))?;
+                }
+                Ok(())
+            }
+            _ if class(&kt.kind).is_none() || class(&ht.kind).is_none() => differs(),
+            // An unnamed member of a named type (-fms-extensions) is printed in place, without its name.
+            _ if kt.name.is_empty() || (unnamed && ht.name.is_empty()) => match ht.name.is_empty() {
+                true => self.same_content(k, h),
+                false => differs(),
+            },
+            _ if self.candidates.get(&k).is_some_and(|offer| offer.contains(&h)) => Ok(()),
+            _ => differs(),
+        }
+    }
+
+    fn is_function(&self, mut id: u32) -> bool {
+        while let Kind::Typedef(target) | Kind::Const(target) | Kind::Volatile(target) = self.kernel.kind(id) {
+            id = *target;
+        }
+        matches!(self.kernel.kind(id), Kind::FuncProto { .. })
+    }
+}
+
+/// const, volatile and restrict, in whatever order they were written.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Qualifiers {
+    const_: bool,
+    volatile: bool,
+    restrict: bool,
+}
+
+impl Qualifiers {
+    /// Those around a type added to these, and the type inside. Tags are passed over: pointers look at them.
+    fn of(mut self, btf: &Btf, mut id: u32) -> (u32, Qualifiers) {
+        loop {
+            id = match btf.kind(id) {
+                Kind::Const(inner) => {
+                    self.const_ = true;
+                    *inner
+                }
+                Kind::Volatile(inner) => {
+                    self.volatile = true;
+                    *inner
+                }
+                Kind::Restrict(inner) => {
+                    self.restrict = true;
+                    *inner
+                }
+                Kind::TypeTag { target, .. } => *target,
+                _ => return (id, self),
+            }
+        }
+    }
+
+    fn spell(self) -> String {
+        let words = [(self.const_, "const "), (self.volatile, "volatile "), (self.restrict, "restrict ")];
+        words.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect()
+    }
+}
+
+/// The tags of what a pointer points at. Clang carries them nowhere else, and attributes not at all.
+fn type_tags(btf: &Btf, mut id: u32) -> Vec<&str> {
+    let mut tags = Vec::new();
+    loop {
+        id = match btf.kind(id) {
+            Kind::TypeTag { target, attribute } => {
+                if !attribute {
+                    tags.push(btf.get(id).name.as_str());
+                }
+                *target
+            }
+            Kind::Const(inner) | Kind::Volatile(inner) | Kind::Restrict(inner) => *inner,
+            _ => return tags,
+        }
+    }
+}
+
+/// An integer by what it is, not by how it is spelled. Plain `char` is a type of its own whose sign is the
+/// target's: x86 and arm64 kernels are built with it signed or unsigned, the BPF target has it signed.
+fn integer(btf: &Btf, id: u32) -> (u32, bool, bool, bool) {
+    match *btf.kind(id) {
+        Kind::Int { size, .. } if btf.get(id).name == "char" => (size, false, false, true),
+        Kind::Int { size, signed, bool_ } => (size, signed, bool_, false),
+        _ => unreachable!("asked only of integers"),
+    }
+}
+
+/// The size of a type in bytes, where it can be told without the target's pointer size.
+fn size(btf: &Btf, id: u32) -> Option<u32> {
+    match btf.kind(id) {
+        Kind::Int { size, .. } | Kind::Float(size) | Kind::Enum { size, .. } => Some(*size),
+        Kind::Struct { size, .. } | Kind::Union { size, .. } => Some(*size),
+        Kind::Array { elem, len } => Some(size(btf, *elem)? * len),
+        Kind::Typedef(inner) | Kind::Const(inner) | Kind::Volatile(inner) => size(btf, *inner),
+        _ => None,
+    }
+}
+
+/// Members that a compiler keeps: unnamed bit-fields are padding and leave no trace.
+fn visible<'m>(btf: &Btf, members: &'m [Member]) -> Vec<&'m Member> {
+    let is_record = |id| {
+        let (inner, _) = Qualifiers::default().of(btf, id);
+        matches!(class(btf.kind(inner)), Some((Class::Struct | Class::Union, _)))
+    };
+    members.iter().filter(|m| !m.name.is_empty() || is_record(m.ty)).collect()
+}
+
+/// For each forward declaration the definition that it stands for: the only one of its kind and name, or any of
+/// several that are `equal`.
+fn forwards(btf: &Btf, equal: impl Fn(u32, u32) -> bool) -> HashMap<u32, u32> {
+    let mut found = HashMap::new();
+    for ids in by_name(btf).into_values() {
+        let (declared, defined): (Vec<u32>, Vec<u32>) =
+            ids.into_iter().partition(|&id| matches!(class(btf.kind(id)), Some((_, true))));
+        if let Some((&first, rest)) = defined.split_first()
+            && rest.iter().all(|&other| equal(first, other))
+        {
+            found.extend(declared.into_iter().map(|id| (id, first)));
+        }
+    }
+    found
+}
+
+fn equal<T: PartialEq + std::fmt::Display>(what: &str, kernel: &T, header: &T) -> Verdict {
+    if kernel == header { Ok(()) } else { Err(differ(what, kernel, header)) }
+}
+
+fn differ<T: std::fmt::Display + ?Sized>(what: &str, kernel: &T, header: &T) -> String {
+    let space = if what.is_empty() { "" } else { " " };
+    format!("{what}{space}{kernel}, header has {header}")
+}
+
+/// A type in words, short enough for a line.
+pub fn spell(btf: &Btf, id: u32) -> String {
+    let ty = btf.get(id);
+    let name = if ty.name.is_empty() { "(unnamed)" } else { &ty.name };
+    match &ty.kind {
+        Kind::Void => "void".to_owned(),
+        Kind::Ptr(inner) => {
+            let tags: String = type_tags(btf, *inner).iter().map(|tag| format!("tag({tag}) ")).collect();
+            format!("*{tags}{}", spell(btf, *inner))
+        }
+        Kind::Array { elem, len } => format!("[{len}]{}", spell(btf, *elem)),
+        Kind::Const(inner) => format!("const {}", spell(btf, *inner)),
+        Kind::Volatile(inner) => format!("volatile {}", spell(btf, *inner)),
+        Kind::Restrict(inner) => format!("restrict {}", spell(btf, *inner)),
+        Kind::TypeTag { target, .. } => spell(btf, *target),
+        Kind::FuncProto { ret, params } => {
+            let params: Vec<String> = params.iter().map(|(_, id)| spell(btf, *id)).collect();
+            format!("func({}) {}", params.join(", "), spell(btf, *ret))
+        }
+        kind => match class(kind) {
+            Some((Class::Typedef, _)) | None => name.to_owned(),
+            Some((class, _)) => format!("{} {name}", class.keyword()),
+        },
+    }
+}

@@ -1,0 +1,7 @@
+//! What the tests share.
+
+pub mod cc;
+pub mod compare;
+pub mod fixtures;
+pub mod refbtf;
+pub mod roundtrip;
