@@ -62,12 +62,22 @@ pub fn by_name(btf: &Btf) -> BTreeMap<(Class, String), Vec<u32>> {
     index
 }
 
+/// The same of types that one header made in several objects: a definition, if there is one, comes first.
+fn canonical_by_name(btf: &Btf) -> BTreeMap<(Class, String), Vec<u32>> {
+    let mut index = by_name(btf);
+    for ids in index.values_mut() {
+        ids.sort_by_key(|&id| class(btf.kind(id)).is_some_and(|(_, forward)| forward));
+    }
+    index
+}
+
 /// The kernel's types against those of a header.
 pub struct Comparison<'a> {
     kernel: &'a Btf,
     header: &'a Btf,
     kernel_forward: HashMap<u32, u32>,
-    header_forward: HashMap<u32, u32>,
+    /// The header's types were read from several objects: which id stands for all of one name.
+    header_canonical: HashMap<u32, u32>,
     /// For each named type of the kernel, those of the header that it may be.
     candidates: HashMap<u32, Vec<u32>>,
     /// How the header spells a name of the kernel's.
@@ -77,13 +87,22 @@ pub struct Comparison<'a> {
 impl<'a> Comparison<'a> {
     /// `spelled` gives the header's spelling of a name, which differs where C cannot say the kernel's.
     pub fn new(kernel: &'a Btf, header: &'a Btf, spelled: &'a dyn Fn(&str) -> String) -> Self {
+        let itself = std::ptr::eq(kernel, header);
+        let header_names = if itself { by_name(header) } else { canonical_by_name(header) };
         let mut offered: HashMap<(Class, String), Vec<u32>> = HashMap::new();
-        for ((class, name), ids) in by_name(header) {
+        let mut header_canonical = HashMap::new();
+        for ((class, name), ids) in header_names {
+            let offer = if itself {
+                ids
+            } else {
+                header_canonical.extend(ids.iter().map(|&id| (id, ids[0])));
+                vec![ids[0]]
+            };
             let base = without_suffix(&name);
             if base != name {
-                offered.entry((class, base.to_owned())).or_default().extend(&ids);
+                offered.entry((class, base.to_owned())).or_default().extend(&offer);
             }
-            offered.entry((class, name)).or_default().extend(&ids);
+            offered.entry((class, name)).or_default().extend(&offer);
         }
         let mut candidates = HashMap::new();
         for ((class, name), ids) in by_name(kernel) {
@@ -92,19 +111,17 @@ impl<'a> Comparison<'a> {
                 candidates.insert(id, offer.clone());
             }
         }
-        let forward = |btf| forwards(btf, |_, _| false);
-        let mut comparison = Comparison {
-            kernel,
-            header,
-            kernel_forward: forward(kernel),
-            header_forward: forward(header),
-            candidates,
-            spelled,
-        };
-        if !std::ptr::eq(kernel, header) {
+        let kernel_forward = if itself {
+            forwards(kernel, |_, _| false)
+        } else {
             let itself = Comparison::new(kernel, kernel, &str::to_owned);
-            comparison.kernel_forward = forwards(kernel, |a, b| itself.equal(a, b));
+            forwards(kernel, |a, b| itself.equal(a, b))
+        };
+        if itself {
+            header_canonical = kernel_forward.clone();
         }
+        let mut comparison =
+            Comparison { kernel, header, kernel_forward, header_canonical, candidates, spelled };
         comparison.settle();
         comparison
     }
@@ -224,7 +241,7 @@ impl<'a> Comparison<'a> {
         let (mut k, kq) = kq.of(self.kernel, k);
         let (mut h, hq) = hq.of(self.header, h);
         k = *self.kernel_forward.get(&k).unwrap_or(&k);
-        h = *self.header_forward.get(&h).unwrap_or(&h);
+        h = *self.header_canonical.get(&h).unwrap_or(&h);
         let differs = || Err(differ("type", &(kq.spell() + &spell(self.kernel, k)), &(hq.spell() + &spell(self.header, h))));
         let (kt, ht) = (self.kernel.get(k), self.header.get(h));
 

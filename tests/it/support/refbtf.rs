@@ -37,6 +37,32 @@ pub enum Kind {
     TypeTag { target: u32, attribute: bool },
 }
 
+impl Kind {
+    /// Every type id in it.
+    fn references(&mut self) -> Vec<&mut u32> {
+        match self {
+            Kind::Void | Kind::Int { .. } | Kind::Enum { .. } | Kind::Fwd { .. } | Kind::Float(_) => Vec::new(),
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => {
+                members.iter_mut().map(|m| &mut m.ty).collect()
+            }
+            Kind::FuncProto { ret, params } => {
+                std::iter::once(ret).chain(params.iter_mut().map(|(_, ty)| ty)).collect()
+            }
+            Kind::DataSec(ids) => ids.iter_mut().collect(),
+            Kind::Array { elem: id, .. }
+            | Kind::DeclTag { target: id, .. }
+            | Kind::TypeTag { target: id, .. }
+            | Kind::Ptr(id)
+            | Kind::Typedef(id)
+            | Kind::Volatile(id)
+            | Kind::Const(id)
+            | Kind::Restrict(id)
+            | Kind::Func(id)
+            | Kind::Var(id) => vec![id],
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Type {
     pub name: String,
@@ -110,6 +136,17 @@ impl Btf {
             btf.types.push(ty);
         }
         btf
+    }
+
+    /// Adds the types of another BTF after these; they refer to one another only.
+    pub fn append(&mut self, other: Btf) {
+        let shift = self.types.len() as u32 - 1;
+        self.types.extend(other.types.into_iter().skip(1).map(|mut ty| {
+            for id in ty.kind.references() {
+                *id = if *id == 0 { 0 } else { *id + shift };
+            }
+            ty
+        }));
     }
 
     /// The string at an offset of the (base's and own) string section.

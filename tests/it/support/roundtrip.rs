@@ -122,68 +122,92 @@ fn ksyms(seen: &Btf) -> HashMap<String, u32> {
         .collect()
 }
 
-/// One use a line: the line number of a compiler's error tells which one does not exist in the header.
-fn uses(kernel: &Btf) -> Vec<String> {
+/// Each definition that the header may hold, as a pointer to it, in the order of the kernel's type ids.
+fn pointers(kernel: &Btf) -> Vec<String> {
     // Tags share a namespace, so a struct may be called `name___2` because of an enum `name`.
-    let mut crowds: BTreeMap<(bool, String), (BTreeSet<Class>, usize)> = BTreeMap::new();
+    let mut crowds: BTreeMap<(bool, String), (BTreeSet<Class>, Vec<u32>)> = BTreeMap::new();
     for ((class, name), ids) in by_name(kernel) {
         let crowd = crowds.entry((class == Class::Typedef, name)).or_default();
         crowd.0.insert(class);
-        crowd.1 += ids.len();
+        crowd.1.extend(ids);
     }
-    let mut lines = Vec::new();
-    for ((_, name), (classes, count)) in crowds {
+    let mut crowds: Vec<_> = crowds.into_iter().collect();
+    crowds.sort_by_key(|(_, (_, ids))| ids[0]);
+    let mut pointers = Vec::new();
+    for ((_, name), (classes, ids)) in crowds {
         let name = spelled(&name);
-        for (class, n) in classes.iter().flat_map(|class| (1..=count).map(move |n| (class, n))) {
+        for (class, n) in classes.iter().flat_map(|class| (1..=ids.len()).map(move |n| (class, n))) {
             let keyword = if *class == Class::Typedef { "" } else { class.keyword() };
-            let twin = if n == 1 { name.clone() } else { format!("{name}___{n}") };
-            // A pointer at file scope makes clang describe what it points at, and asks nothing of its size.
-            lines.push(format!("{keyword} {twin} *round_trip_{};", lines.len()));
+            let suffix = if n == 1 { String::new() } else { format!("___{n}") };
+            pointers.push(format!("{keyword} {name}{suffix} *"));
         }
     }
-    lines
+    pointers
 }
 
+/// How many definitions to use in one file. Clang looks for each string of the BTF that it writes in a list of
+/// those so far: many files are three times as quick as one.
+const CHUNK: usize = 1500;
+
+/// The header's definitions as clang's BTF has them.
 fn compile(trip: &Trip<'_>, kernel: &Btf) -> Result<Btf, String> {
     let dir = cc::scratch();
-    let mut prologue = 0;
     let mut includes = String::new();
     for (file, text) in [("base.h", trip.base_header), ("vmlinux.h", Some(trip.header))] {
         if let Some(text) = text {
             std::fs::write(dir.path().join(file), text).unwrap();
             includes += &format!("#include \"{file}\"\n");
-            prologue += 1;
         }
     }
-    let mut lines = uses(kernel);
-    let first_call = lines.len();
-    // The address of a function, taken in a function, brings its prototype into BTF.
-    lines.push("static void *volatile round_trip_sink; void round_trip(void) {".to_owned());
-    lines.extend(kernel.kfuncs().iter().map(|(id, _)| format!("round_trip_sink = {};", spelled(&kernel.get(*id).name))));
-    lines.push("}".to_owned());
-
     let target = trip.target.unwrap_or(cc::bpf_target(kernel.big_endian));
-    let flags = ["-target", target, "-std=gnu11", "-g", "-O2", "-w", "-ferror-limit=0", "-fno-caret-diagnostics"];
-    // What is not in the header is an error on its own line. Without those lines the rest has to compile.
-    for attempt in ["-fsyntax-only", "-c"] {
-        std::fs::write(dir.path().join("use.c"), format!("{includes}{}\n", lines.join("\n"))).unwrap();
-        let args = [&flags[..], &[attempt, "use.c", "-o", "use.o"]].concat();
-        let out = cc::run(trip.clang, &args, dir.path());
-        if out.status.success() {
-            continue;
+    let clang = |mode: &str, name: &str, text: &str| -> Result<Vec<u8>, String> {
+        let (source, object) = (format!("{name}.c"), format!("{name}.o"));
+        std::fs::write(dir.path().join(&source), format!("{includes}{text}\n")).unwrap();
+        let flags = ["-target", target, "-std=gnu11", "-g", "-O2", "-w", "-ferror-limit=0", "-fno-caret-diagnostics"];
+        let out = cc::run(trip.clang, &[&flags[..], &[mode, &source, "-o", &object]].concat(), dir.path());
+        if !out.status.success() {
+            return Err(cc::text(&out.stderr));
         }
-        let errors = cc::text(&out.stderr);
+        Ok(std::fs::read(dir.path().join(&object)).unwrap_or_default())
+    };
+
+    let mut pointers = pointers(kernel);
+    let mut kfuncs: Vec<String> = kernel.kfuncs().iter().map(|(id, _)| spelled(&kernel.get(*id).name)).collect();
+    // What is not in the header is an error on its own line, and is left out.
+    let globals = pointers.iter().enumerate().map(|(i, pointer)| format!("{pointer}round_trip_{i};"));
+    let calls = kfuncs.iter().enumerate().map(|(i, name)| format!("__typeof__({name}) *round_trip_kfunc_{i};"));
+    let probe: Vec<String> = globals.chain(calls).collect();
+    if let Err(errors) = clang("-fsyntax-only", "probe", &probe.join("\n")) {
         let (ours, theirs): (Vec<&str>, Vec<&str>) =
-            errors.lines().filter(|l| l.contains("error: ")).partition(|l| l.starts_with("use.c:"));
-        if attempt == "-c" || !theirs.is_empty() || ours.is_empty() {
-            return Err(format!("{} {}\n{}", trip.clang, args.join(" "), cc::head(&errors, 20)));
+            errors.lines().filter(|l| l.contains("error: ")).partition(|l| l.starts_with("probe.c:"));
+        if !theirs.is_empty() || ours.is_empty() {
+            return Err(cc::head(&errors, 20));
         }
-        for line in ours.iter().filter_map(|l| l.split(':').nth(1)?.parse::<usize>().ok()) {
-            let at = line - 1 - prologue;
-            assert!(at != first_call, "{errors}");
-            lines[at] = String::new();
+        let first = includes.lines().count() + 1;
+        let missing: BTreeSet<usize> =
+            ours.iter().filter_map(|l| Some(l.split(':').nth(1)?.parse::<usize>().ok()? - first)).collect();
+        let split = pointers.len();
+        let mut at = 0..;
+        pointers.retain(|_| !missing.contains(&at.next().unwrap()));
+        let mut at = split..;
+        kfuncs.retain(|_| !missing.contains(&at.next().unwrap()));
+    }
+
+    // A parameter that is a pointer makes clang describe what it points at, and asks nothing of its size.
+    let mut files: Vec<String> =
+        pointers.chunks(CHUNK).map(|chunk| format!("void (*round_trip)(\n{}\n);", chunk.join(",\n"))).collect();
+    // The address of a function, taken in a function, brings its prototype.
+    let taken: Vec<String> = kfuncs.iter().map(|name| format!("sink = {name};")).collect();
+    files.push(format!("void *volatile sink; void round_trip(void) {{\n{}\n}}", taken.join("\n")));
+    let files: Vec<(usize, String)> = files.into_iter().enumerate().collect();
+    let objects = cc::in_parallel(&files, |(i, text)| clang("-c", &format!("use{i}"), text));
+    let mut seen: Option<Btf> = None;
+    for object in objects {
+        let part = Btf::parse(&refbtf::elf_section(&object?, ".BTF"), None);
+        match &mut seen {
+            None => seen = Some(part),
+            Some(seen) => seen.append(part),
         }
     }
-    let object = std::fs::read(dir.path().join("use.o")).unwrap();
-    Ok(Btf::parse(&refbtf::elf_section(&object, ".BTF"), None))
+    seen.ok_or_else(|| "the BTF has no types".to_owned())
 }
