@@ -8,13 +8,19 @@ pub const CLANGS: [&str; 3] = ["clang-14", "clang-16", "clang-19"];
 
 /// A folder of its own below cargo's target folder, removed when dropped.
 pub fn scratch() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("it-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("the target folder is writable")
+    tempfile::Builder::new()
+        .prefix("it-")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .expect("the target folder is writable")
 }
 
 /// Runs a tool in `dir` and returns what it did, whatever its exit code.
 pub fn run(program: &str, args: &[&str], dir: &Path) -> Output {
     let found = locate(program).unwrap_or_else(|| {
-        panic!("`{program}` is not installed, and this test needs it: apt-get install {}", package(program))
+        panic!(
+            "`{program}` is not installed, and this test needs it: apt-get install {}",
+            package(program)
+        )
     });
     Command::new(&found)
         .args(args)
@@ -27,13 +33,21 @@ pub fn run(program: &str, args: &[&str], dir: &Path) -> Output {
 /// Runs a tool that has to succeed.
 pub fn must(program: &str, args: &[&str], dir: &Path) -> Vec<u8> {
     let out = run(program, args, dir);
-    assert!(out.status.success(), "{program} {args:?}: {}\n{}", out.status, text(&out.stderr));
+    assert!(
+        out.status.success(),
+        "{program} {args:?}: {}\n{}",
+        out.status,
+        text(&out.stderr)
+    );
     out.stdout
 }
 
 /// A file that a Debian package brings, or a failed test.
 pub fn need_file(path: &str, package: &str) {
-    assert!(Path::new(path).exists(), "{path} is missing, and this test needs it: apt-get install {package}");
+    assert!(
+        Path::new(path).exists(),
+        "{path} is missing, and this test needs it: apt-get install {package}"
+    );
 }
 
 pub fn text(bytes: &[u8]) -> String {
@@ -81,7 +95,9 @@ pub fn bpftool_header(btf: &[u8], base: Option<&[u8]>) -> String {
 
 /// Does `job` for each item, on as many threads as there are processors; results in the items' order.
 pub fn in_parallel<T: Sync, R: Send>(items: &[T], job: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(2, |n| n.get()).min(items.len().max(1));
+    let threads = std::thread::available_parallelism()
+        .map_or(2, |n| n.get())
+        .min(items.len().max(1));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let done = std::sync::Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -46,7 +46,11 @@ pub fn class(kind: &Kind) -> Option<(Class, bool)> {
 /// A name without the `___2` of a twin.
 pub fn without_suffix(name: &str) -> &str {
     match name.rsplit_once("___") {
-        Some((base, n)) if !base.is_empty() && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) => base,
+        Some((base, n))
+            if !base.is_empty() && !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            base
+        }
         _ => name,
     }
 }
@@ -54,9 +58,17 @@ pub fn without_suffix(name: &str) -> &str {
 /// Named types by class and name.
 pub fn by_name(btf: &Btf) -> BTreeMap<(Class, String), Vec<u32>> {
     let mut index: BTreeMap<(Class, String), Vec<u32>> = BTreeMap::new();
-    for (id, ty) in btf.types.iter().enumerate().filter(|(_, ty)| !ty.name.is_empty()) {
+    for (id, ty) in btf
+        .types
+        .iter()
+        .enumerate()
+        .filter(|(_, ty)| !ty.name.is_empty())
+    {
         if let Some((class, _)) = class(&ty.kind) {
-            index.entry((class, ty.name.clone())).or_default().push(id as u32);
+            index
+                .entry((class, ty.name.clone()))
+                .or_default()
+                .push(id as u32);
         }
     }
     index
@@ -88,7 +100,11 @@ impl<'a> Comparison<'a> {
     /// `spelled` gives the header's spelling of a name, which differs where C cannot say the kernel's.
     pub fn new(kernel: &'a Btf, header: &'a Btf, spelled: &'a dyn Fn(&str) -> String) -> Self {
         let itself = std::ptr::eq(kernel, header);
-        let header_names = if itself { by_name(header) } else { canonical_by_name(header) };
+        let header_names = if itself {
+            by_name(header)
+        } else {
+            canonical_by_name(header)
+        };
         let mut offered: HashMap<(Class, String), Vec<u32>> = HashMap::new();
         let mut header_canonical = HashMap::new();
         for ((class, name), ids) in header_names {
@@ -100,13 +116,19 @@ impl<'a> Comparison<'a> {
             };
             let base = without_suffix(&name);
             if base != name {
-                offered.entry((class, base.to_owned())).or_default().extend(&offer);
+                offered
+                    .entry((class, base.to_owned()))
+                    .or_default()
+                    .extend(&offer);
             }
             offered.entry((class, name)).or_default().extend(&offer);
         }
         let mut candidates = HashMap::new();
         for ((class, name), ids) in by_name(kernel) {
-            let offer = offered.get(&(class, spelled(&name))).cloned().unwrap_or_default();
+            let offer = offered
+                .get(&(class, spelled(&name)))
+                .cloned()
+                .unwrap_or_default();
             for id in ids {
                 candidates.insert(id, offer.clone());
             }
@@ -120,15 +142,22 @@ impl<'a> Comparison<'a> {
         if itself {
             header_canonical = kernel_forward.clone();
         }
-        let mut comparison =
-            Comparison { kernel, header, kernel_forward, header_canonical, candidates, spelled };
+        let mut comparison = Comparison {
+            kernel,
+            header,
+            kernel_forward,
+            header_canonical,
+            candidates,
+            spelled,
+        };
         comparison.settle();
         comparison
     }
 
     /// Whether two types of one name may be the same.
     pub fn equal(&self, kernel_id: u32, header_id: u32) -> bool {
-        self.candidates[&kernel_id].contains(&header_id) && self.same_definition(kernel_id, header_id).is_ok()
+        self.candidates[&kernel_id].contains(&header_id)
+            && self.same_definition(kernel_id, header_id).is_ok()
     }
 
     /// The first difference between the kernel's type and the header's, if there is one.
@@ -146,25 +175,41 @@ impl<'a> Comparison<'a> {
 
     /// What the header's type is that this one of the kernel's became.
     pub fn counterpart(&self, kernel_id: u32) -> Option<u32> {
-        self.candidates[&kernel_id].iter().copied().find(|&id| self.same_definition(kernel_id, id).is_ok())
+        self.candidates[&kernel_id]
+            .iter()
+            .copied()
+            .find(|&id| self.same_definition(kernel_id, id).is_ok())
     }
 
     /// The first difference between two function prototypes.
     pub fn prototype(&self, kernel_proto: u32, header_proto: u32) -> Verdict {
-        self.same_type(kernel_proto, header_proto, Qualifiers::default(), Qualifiers::default(), false)
+        self.same_type(
+            kernel_proto,
+            header_proto,
+            Qualifiers::default(),
+            Qualifiers::default(),
+            false,
+        )
     }
 
     /// Takes away the pairs that contradict the rest. A type that would be left with none keeps what it has: it
     /// is wrong itself, and need not make all that refer to it wrong too.
     fn settle(&mut self) {
-        let contested: Vec<u32> =
-            self.candidates.iter().filter(|(_, offer)| offer.len() > 1).map(|(&id, _)| id).collect();
+        let contested: Vec<u32> = self
+            .candidates
+            .iter()
+            .filter(|(_, offer)| offer.len() > 1)
+            .map(|(&id, _)| id)
+            .collect();
         loop {
             let mut changes = Vec::new();
             for &id in &contested {
                 let offer = &self.candidates[&id];
-                let kept: Vec<u32> =
-                    offer.iter().copied().filter(|&c| self.same_definition(id, c).is_ok()).collect();
+                let kept: Vec<u32> = offer
+                    .iter()
+                    .copied()
+                    .filter(|&c| self.same_definition(id, c).is_ok())
+                    .collect();
                 if !kept.is_empty() && kept.len() < offer.len() {
                     changes.push((id, kept));
                 }
@@ -189,16 +234,46 @@ impl<'a> Comparison<'a> {
     /// Two records or enums, by what they hold.
     fn same_content(&self, k: u32, h: u32) -> Verdict {
         match (self.kernel.kind(k), self.header.kind(h)) {
-            (Kind::Struct { size: k, members: km }, Kind::Struct { size: h, members: hm })
-            | (Kind::Union { size: k, members: km }, Kind::Union { size: h, members: hm }) => {
+            (
+                Kind::Struct {
+                    size: k,
+                    members: km,
+                },
+                Kind::Struct {
+                    size: h,
+                    members: hm,
+                },
+            )
+            | (
+                Kind::Union {
+                    size: k,
+                    members: km,
+                },
+                Kind::Union {
+                    size: h,
+                    members: hm,
+                },
+            ) => {
                 self.same_members(km, hm)?;
                 equal("size", k, h)
             }
             // `enum name;` has no size of its own.
-            (Kind::Enum { values: k, .. }, Kind::Enum { values: h, .. }) if k.is_empty() && h.is_empty() => Ok(()),
+            (Kind::Enum { values: k, .. }, Kind::Enum { values: h, .. })
+                if k.is_empty() && h.is_empty() =>
+            {
+                Ok(())
+            }
             (
-                Kind::Enum { size: ks, signed: ksign, values: kv },
-                Kind::Enum { size: hs, signed: hsign, values: hv },
+                Kind::Enum {
+                    size: ks,
+                    signed: ksign,
+                    values: kv,
+                },
+                Kind::Enum {
+                    size: hs,
+                    signed: hsign,
+                    values: hv,
+                },
             ) => {
                 equal("size", ks, hs)?;
                 equal("enumerators", &kv.len(), &hv.len())?;
@@ -219,15 +294,31 @@ impl<'a> Comparison<'a> {
     fn same_members(&self, kernel: &[Member], header: &[Member]) -> Verdict {
         let (kernel, header) = (visible(self.kernel, kernel), visible(self.header, header));
         for (i, k) in kernel.iter().enumerate() {
-            let name = if k.name.is_empty() { format!("unnamed member {i}") } else { format!("member `{}`", k.name) };
-            let Some(h) = header.get(i) else { return Err(format!("{name} is not in the header")) };
+            let name = if k.name.is_empty() {
+                format!("unnamed member {i}")
+            } else {
+                format!("member `{}`", k.name)
+            };
+            let Some(h) = header.get(i) else {
+                return Err(format!("{name} is not in the header"));
+            };
             if h.name != (self.spelled)(&k.name) {
                 return Err(format!("{name}, header has `{}` there", h.name));
             }
             equal(&format!("{name}: bit offset"), &k.bit_offset, &h.bit_offset)?;
-            equal(&format!("{name}: bit-field width"), &k.bit_width, &h.bit_width)?;
-            self.same_type(k.ty, h.ty, Qualifiers::default(), Qualifiers::default(), k.name.is_empty())
-                .map_err(|why| format!("{name}: {why}"))?;
+            equal(
+                &format!("{name}: bit-field width"),
+                &k.bit_width,
+                &h.bit_width,
+            )?;
+            self.same_type(
+                k.ty,
+                h.ty,
+                Qualifiers::default(),
+                Qualifiers::default(),
+                k.name.is_empty(),
+            )
+            .map_err(|why| format!("{name}: {why}"))?;
         }
         match header.get(kernel.len()) {
             Some(extra) => Err(format!("header has a member `{}` more", extra.name)),
@@ -242,18 +333,31 @@ impl<'a> Comparison<'a> {
         let (mut h, hq) = hq.of(self.header, h);
         k = *self.kernel_forward.get(&k).unwrap_or(&k);
         h = *self.header_canonical.get(&h).unwrap_or(&h);
-        let differs = || Err(differ("type", &(kq.spell() + &spell(self.kernel, k)), &(hq.spell() + &spell(self.header, h))));
+        let differs = || {
+            Err(differ(
+                "type",
+                &(kq.spell() + &spell(self.kernel, k)),
+                &(hq.spell() + &spell(self.header, h)),
+            ))
+        };
         let (kt, ht) = (self.kernel.get(k), self.header.get(h));
 
-        if let (Kind::Array { elem: ke, len: kl }, Kind::Array { elem: he, len: hl }) = (&kt.kind, &ht.kind) {
+        if let (Kind::Array { elem: ke, len: kl }, Kind::Array { elem: he, len: hl }) =
+            (&kt.kind, &ht.kind)
+        {
             // `const T a[4]`: compilers differ on whether the array or its element is const.
-            return if kl == hl { self.same_type(*ke, *he, kq, hq, false) } else { differs() };
+            return if kl == hl {
+                self.same_type(*ke, *he, kq, hq, false)
+            } else {
+                differs()
+            };
         }
         // On a function type const and volatile mean pure and noreturn, and C forbids them.
         if kq != hq && !(self.is_function(k) && hq == Qualifiers::default()) {
             return differs();
         }
-        let plain = |k, h| self.same_type(k, h, Qualifiers::default(), Qualifiers::default(), false);
+        let plain =
+            |k, h| self.same_type(k, h, Qualifiers::default(), Qualifiers::default(), false);
         match (&kt.kind, &ht.kind) {
             (Kind::Void, Kind::Void) => Ok(()),
             (Kind::Ptr(k), Kind::Ptr(h)) => {
@@ -262,14 +366,28 @@ impl<'a> Comparison<'a> {
                 }
                 plain(*k, *h).or_else(|_| differs())
             }
-            (Kind::Int { .. }, Kind::Int { .. }) if integer(self.kernel, k) == integer(self.header, h) => Ok(()),
-            (Kind::Float(k), Kind::Float(h)) if k == h => Ok(()),
-            (Kind::Int { size: k, .. } | Kind::Float(k), Kind::Typedef(target))
-                if ht.name == (self.spelled)(&kt.name) && size(self.header, *target) == Some(*k) =>
+            (Kind::Int { .. }, Kind::Int { .. })
+                if integer(self.kernel, k) == integer(self.header, h) =>
             {
                 Ok(())
             }
-            (Kind::FuncProto { ret: kr, params: kp }, Kind::FuncProto { ret: hr, params: hp }) => {
+            (Kind::Float(k), Kind::Float(h)) if k == h => Ok(()),
+            (Kind::Int { size: k, .. } | Kind::Float(k), Kind::Typedef(target))
+                if ht.name == (self.spelled)(&kt.name)
+                    && size(self.header, *target) == Some(*k) =>
+            {
+                Ok(())
+            }
+            (
+                Kind::FuncProto {
+                    ret: kr,
+                    params: kp,
+                },
+                Kind::FuncProto {
+                    ret: hr,
+                    params: hp,
+                },
+            ) => {
                 if kp.len() != hp.len() {
                     return differs();
                 }
@@ -281,17 +399,27 @@ impl<'a> Comparison<'a> {
             }
             _ if class(&kt.kind).is_none() || class(&ht.kind).is_none() => differs(),
             // An unnamed member of a named type (-fms-extensions) is printed in place, without its name.
-            _ if kt.name.is_empty() || (unnamed && ht.name.is_empty()) => match ht.name.is_empty() {
-                true => self.same_content(k, h),
-                false => differs(),
-            },
-            _ if self.candidates.get(&k).is_some_and(|offer| offer.contains(&h)) => Ok(()),
+            _ if kt.name.is_empty() || (unnamed && ht.name.is_empty()) => {
+                match ht.name.is_empty() {
+                    true => self.same_content(k, h),
+                    false => differs(),
+                }
+            }
+            _ if self
+                .candidates
+                .get(&k)
+                .is_some_and(|offer| offer.contains(&h)) =>
+            {
+                Ok(())
+            }
             _ => differs(),
         }
     }
 
     fn is_function(&self, mut id: u32) -> bool {
-        while let Kind::Typedef(target) | Kind::Const(target) | Kind::Volatile(target) = self.kernel.kind(id) {
+        while let Kind::Typedef(target) | Kind::Const(target) | Kind::Volatile(target) =
+            self.kernel.kind(id)
+        {
             id = *target;
         }
         matches!(self.kernel.kind(id), Kind::FuncProto { .. })
@@ -330,8 +458,16 @@ impl Qualifiers {
     }
 
     fn spell(self) -> String {
-        let words = [(self.const_, "const "), (self.volatile, "volatile "), (self.restrict, "restrict ")];
-        words.iter().filter(|(set, _)| *set).map(|(_, word)| *word).collect()
+        let words = [
+            (self.const_, "const "),
+            (self.volatile, "volatile "),
+            (self.restrict, "restrict "),
+        ];
+        words
+            .iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, word)| *word)
+            .collect()
     }
 }
 
@@ -357,7 +493,11 @@ fn type_tags(btf: &Btf, mut id: u32) -> Vec<&str> {
 fn integer(btf: &Btf, id: u32) -> (u32, bool, bool, bool) {
     match *btf.kind(id) {
         Kind::Int { size, .. } if btf.get(id).name == "char" => (size, false, false, true),
-        Kind::Int { size, signed, bool_ } => (size, signed, bool_, false),
+        Kind::Int {
+            size,
+            signed,
+            bool_,
+        } => (size, signed, bool_, false),
         _ => unreachable!("asked only of integers"),
     }
 }
@@ -377,9 +517,15 @@ fn size(btf: &Btf, id: u32) -> Option<u32> {
 fn visible<'m>(btf: &Btf, members: &'m [Member]) -> Vec<&'m Member> {
     let is_record = |id| {
         let (inner, _) = Qualifiers::default().of(btf, id);
-        matches!(class(btf.kind(inner)), Some((Class::Struct | Class::Union, _)))
+        matches!(
+            class(btf.kind(inner)),
+            Some((Class::Struct | Class::Union, _))
+        )
     };
-    members.iter().filter(|m| !m.name.is_empty() || is_record(m.ty)).collect()
+    members
+        .iter()
+        .filter(|m| !m.name.is_empty() || is_record(m.ty))
+        .collect()
 }
 
 /// For each forward declaration the definition that it stands for: the only one of its kind and name, or any of
@@ -387,8 +533,9 @@ fn visible<'m>(btf: &Btf, members: &'m [Member]) -> Vec<&'m Member> {
 fn forwards(btf: &Btf, equal: impl Fn(u32, u32) -> bool) -> HashMap<u32, u32> {
     let mut found = HashMap::new();
     for ids in by_name(btf).into_values() {
-        let (declared, defined): (Vec<u32>, Vec<u32>) =
-            ids.into_iter().partition(|&id| matches!(class(btf.kind(id)), Some((_, true))));
+        let (declared, defined): (Vec<u32>, Vec<u32>) = ids
+            .into_iter()
+            .partition(|&id| matches!(class(btf.kind(id)), Some((_, true))));
         if let Some((&first, rest)) = defined.split_first()
             && rest.iter().all(|&other| equal(first, other))
         {
@@ -399,7 +546,11 @@ fn forwards(btf: &Btf, equal: impl Fn(u32, u32) -> bool) -> HashMap<u32, u32> {
 }
 
 fn equal<T: PartialEq + std::fmt::Display>(what: &str, kernel: &T, header: &T) -> Verdict {
-    if kernel == header { Ok(()) } else { Err(differ(what, kernel, header)) }
+    if kernel == header {
+        Ok(())
+    } else {
+        Err(differ(what, kernel, header))
+    }
 }
 
 fn differ<T: std::fmt::Display + ?Sized>(what: &str, kernel: &T, header: &T) -> String {
@@ -410,11 +561,18 @@ fn differ<T: std::fmt::Display + ?Sized>(what: &str, kernel: &T, header: &T) -> 
 /// A type in words, short enough for a line.
 pub fn spell(btf: &Btf, id: u32) -> String {
     let ty = btf.get(id);
-    let name = if ty.name.is_empty() { "(unnamed)" } else { &ty.name };
+    let name = if ty.name.is_empty() {
+        "(unnamed)"
+    } else {
+        &ty.name
+    };
     match &ty.kind {
         Kind::Void => "void".to_owned(),
         Kind::Ptr(inner) => {
-            let tags: String = type_tags(btf, *inner).iter().map(|tag| format!("tag({tag}) ")).collect();
+            let tags: String = type_tags(btf, *inner)
+                .iter()
+                .map(|tag| format!("tag({tag}) "))
+                .collect();
             format!("*{tags}{}", spell(btf, *inner))
         }
         Kind::Array { elem, len } => format!("[{len}]{}", spell(btf, *elem)),
@@ -428,7 +586,8 @@ pub fn spell(btf: &Btf, id: u32) -> String {
         }
         kind => match class(kind) {
             Some((Class::Typedef, _)) | None => name.to_owned(),
-            Some((class, _)) => format!("{} {name}", class.keyword()),
+            Some((class, true)) => format!("forward {} {name}", class.keyword()),
+            Some((class, false)) => format!("{} {name}", class.keyword()),
         },
     }
 }

@@ -1,4 +1,5 @@
-//! Real kernels' BTF: those committed with the tests, and `../shared/corpus` where that lies beside the checkout.
+//! Real kernels' BTF: those committed with the tests, and `../shared/corpus` where that lies beside the checkout
+//! (or another folder like it: `BTFLEET_CORPUS`).
 
 use std::path::{Path, PathBuf};
 
@@ -20,24 +21,28 @@ pub fn fixture(name: &str) -> Fixture {
 
 /// The committed ones.
 pub fn fixtures() -> Vec<Fixture> {
-    all(&committed())
+    names(&committed())
+        .iter()
+        .map(|name| load(&committed(), name))
+        .collect()
 }
 
 /// Those of `../shared/corpus` that are not committed; none where it is absent.
 pub fn corpus() -> Vec<Fixture> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let dir = std::env::var_os("BTFLEET_CORPUS").map_or(beside, PathBuf::from);
     if !dir.is_dir() {
         return Vec::new();
     }
-    names(&dir).iter().filter(|n| !committed().join(format!("{n}.btf.zst")).exists()).map(|n| load(&dir, n)).collect()
+    names(&dir)
+        .iter()
+        .filter(|n| !committed().join(format!("{n}.btf.zst")).exists())
+        .map(|n| load(&dir, n))
+        .collect()
 }
 
 fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
-}
-
-fn all(dir: &Path) -> Vec<Fixture> {
-    names(dir).iter().map(|name| load(dir, name)).collect()
 }
 
 fn names(dir: &Path) -> Vec<String> {
@@ -51,8 +56,14 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 fn load(dir: &Path, name: &str) -> Fixture {
-    let base = name.split_once("-mod-").map(|(base, _)| unpack(&dir.join(format!("{base}.btf.zst"))));
-    Fixture { name: name.to_owned(), btf: unpack(&dir.join(format!("{name}.btf.zst"))), base }
+    let base = name
+        .split_once("-mod-")
+        .map(|(base, _)| unpack(&dir.join(format!("{base}.btf.zst"))));
+    Fixture {
+        name: name.to_owned(),
+        btf: unpack(&dir.join(format!("{name}.btf.zst"))),
+        base,
+    }
 }
 
 fn unpack(path: &Path) -> Vec<u8> {

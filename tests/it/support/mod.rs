@@ -3,5 +3,7 @@
 pub mod cc;
 pub mod compare;
 pub mod fixtures;
+pub mod header;
+pub mod layout;
 pub mod refbtf;
 pub mod roundtrip;

@@ -17,37 +17,70 @@ pub struct Member {
 #[derive(Debug, Clone)]
 pub enum Kind {
     Void,
-    Int { size: u32, signed: bool, bool_: bool },
+    Int {
+        size: u32,
+        signed: bool,
+        bool_: bool,
+    },
     Ptr(u32),
-    Array { elem: u32, len: u32 },
-    Struct { size: u32, members: Vec<Member> },
-    Union { size: u32, members: Vec<Member> },
-    Enum { size: u32, signed: bool, values: Vec<(String, i128)> },
-    Fwd { union_: bool },
+    Array {
+        elem: u32,
+        len: u32,
+    },
+    Struct {
+        size: u32,
+        members: Vec<Member>,
+    },
+    Union {
+        size: u32,
+        members: Vec<Member>,
+    },
+    Enum {
+        size: u32,
+        signed: bool,
+        values: Vec<(String, i128)>,
+    },
+    Fwd {
+        union_: bool,
+    },
     Typedef(u32),
     Volatile(u32),
     Const(u32),
     Restrict(u32),
     Func(u32),
-    FuncProto { ret: u32, params: Vec<(String, u32)> },
+    FuncProto {
+        ret: u32,
+        params: Vec<(String, u32)>,
+    },
     Var(u32),
     DataSec(Vec<u32>),
     Float(u32),
-    DeclTag { target: u32, component: i32, attribute: bool },
-    TypeTag { target: u32, attribute: bool },
+    DeclTag {
+        target: u32,
+        component: i32,
+        attribute: bool,
+    },
+    TypeTag {
+        target: u32,
+        attribute: bool,
+    },
 }
 
 impl Kind {
     /// Every type id in it.
     fn references(&mut self) -> Vec<&mut u32> {
         match self {
-            Kind::Void | Kind::Int { .. } | Kind::Enum { .. } | Kind::Fwd { .. } | Kind::Float(_) => Vec::new(),
+            Kind::Void
+            | Kind::Int { .. }
+            | Kind::Enum { .. }
+            | Kind::Fwd { .. }
+            | Kind::Float(_) => Vec::new(),
             Kind::Struct { members, .. } | Kind::Union { members, .. } => {
                 members.iter_mut().map(|m| &mut m.ty).collect()
             }
-            Kind::FuncProto { ret, params } => {
-                std::iter::once(ret).chain(params.iter_mut().map(|(_, ty)| ty)).collect()
-            }
+            Kind::FuncProto { ret, params } => std::iter::once(ret)
+                .chain(params.iter_mut().map(|(_, ty)| ty))
+                .collect(),
             Kind::DataSec(ids) => ids.iter_mut().collect(),
             Kind::Array { elem: id, .. }
             | Kind::DeclTag { target: id, .. }
@@ -91,13 +124,21 @@ impl Reader<'_> {
     pub fn u16(&mut self) -> u16 {
         let raw: [u8; 2] = self.bytes[self.at..self.at + 2].try_into().unwrap();
         self.at += 2;
-        if self.big_endian { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) }
+        if self.big_endian {
+            u16::from_be_bytes(raw)
+        } else {
+            u16::from_le_bytes(raw)
+        }
     }
 
     pub fn u32(&mut self) -> u32 {
         let raw: [u8; 4] = self.bytes[self.at..self.at + 4].try_into().unwrap();
         self.at += 4;
-        if self.big_endian { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) }
+        if self.big_endian {
+            u32::from_be_bytes(raw)
+        } else {
+            u32::from_le_bytes(raw)
+        }
     }
 }
 
@@ -114,23 +155,39 @@ impl Btf {
     /// Reads raw BTF; `base` makes it a split one.
     pub fn parse(bytes: &[u8], base: Option<&Btf>) -> Btf {
         let big_endian = is_big_endian(bytes);
-        let mut header = Reader { bytes, at: 4, big_endian };
+        let mut header = Reader {
+            bytes,
+            at: 4,
+            big_endian,
+        };
         // Newer headers are longer; the fields up to here stay where they are.
         let header_len = header.u32() as usize;
-        let [types_at, types_len, strings_at, strings_len] = std::array::from_fn(|_| header.u32() as usize);
+        let [types_at, types_len, strings_at, strings_len] =
+            std::array::from_fn(|_| header.u32() as usize);
         let body = &bytes[header_len..];
 
         let mut btf = match base {
-            Some(base) => Btf { first_own: base.types.len() as u32, ..base.clone() },
+            Some(base) => Btf {
+                first_own: base.types.len() as u32,
+                ..base.clone()
+            },
             None => Btf {
-                types: vec![Type { name: String::new(), kind: Kind::Void }],
+                types: vec![Type {
+                    name: String::new(),
+                    kind: Kind::Void,
+                }],
                 first_own: 1,
                 big_endian,
                 strings: Vec::new(),
             },
         };
-        btf.strings.extend_from_slice(&body[strings_at..strings_at + strings_len]);
-        let mut reader = Reader { bytes: &body[types_at..types_at + types_len], at: 0, big_endian };
+        btf.strings
+            .extend_from_slice(&body[strings_at..strings_at + strings_len]);
+        let mut reader = Reader {
+            bytes: &body[types_at..types_at + types_len],
+            at: 0,
+            big_endian,
+        };
         while reader.at < reader.bytes.len() {
             let ty = btf.read_type(&mut reader);
             btf.types.push(ty);
@@ -141,18 +198,22 @@ impl Btf {
     /// Adds the types of another BTF after these; they refer to one another only.
     pub fn append(&mut self, other: Btf) {
         let shift = self.types.len() as u32 - 1;
-        self.types.extend(other.types.into_iter().skip(1).map(|mut ty| {
-            for id in ty.kind.references() {
-                *id = if *id == 0 { 0 } else { *id + shift };
-            }
-            ty
-        }));
+        self.types
+            .extend(other.types.into_iter().skip(1).map(|mut ty| {
+                for id in ty.kind.references() {
+                    *id = if *id == 0 { 0 } else { *id + shift };
+                }
+                ty
+            }));
     }
 
     /// The string at an offset of the (base's and own) string section.
     pub fn string(&self, offset: u32) -> String {
         let tail = &self.strings[offset as usize..];
-        let end = tail.iter().position(|&b| b == 0).expect("strings end in NUL");
+        let end = tail
+            .iter()
+            .position(|&b| b == 0)
+            .expect("strings end in NUL");
         String::from_utf8_lossy(&tail[..end]).into_owned()
     }
 
@@ -174,25 +235,54 @@ impl Btf {
         let kind = match (info >> 24) & 0x1f {
             1 => {
                 let encoding = words(1)[0] >> 24;
-                Kind::Int { size: size_or_type, signed: encoding & 1 != 0, bool_: encoding & 4 != 0 }
+                Kind::Int {
+                    size: size_or_type,
+                    signed: encoding & 1 != 0,
+                    bool_: encoding & 4 != 0,
+                }
             }
             2 => Kind::Ptr(size_or_type),
             3 => {
                 let w = words(3);
-                Kind::Array { elem: w[0], len: w[2] }
+                Kind::Array {
+                    elem: w[0],
+                    len: w[2],
+                }
             }
             kind @ (4 | 5) => {
-                let members = words(3 * vlen).chunks(3).map(|w| self.member(w, kind_flag)).collect();
+                let members = words(3 * vlen)
+                    .chunks(3)
+                    .map(|w| self.member(w, kind_flag))
+                    .collect();
                 if kind == 4 {
-                    Kind::Struct { size: size_or_type, members }
+                    Kind::Struct {
+                        size: size_or_type,
+                        members,
+                    }
                 } else {
-                    Kind::Union { size: size_or_type, members }
+                    Kind::Union {
+                        size: size_or_type,
+                        members,
+                    }
                 }
             }
             6 => {
-                let value = |v: u32| if kind_flag { i128::from(v as i32) } else { i128::from(v) };
-                let values = words(2 * vlen).chunks(2).map(|w| (self.string(w[0]), value(w[1]))).collect();
-                Kind::Enum { size: size_or_type, signed: kind_flag, values }
+                let value = |v: u32| {
+                    if kind_flag {
+                        i128::from(v as i32)
+                    } else {
+                        i128::from(v)
+                    }
+                };
+                let values = words(2 * vlen)
+                    .chunks(2)
+                    .map(|w| (self.string(w[0]), value(w[1])))
+                    .collect();
+                Kind::Enum {
+                    size: size_or_type,
+                    signed: kind_flag,
+                    values,
+                }
             }
             7 => Kind::Fwd { union_: kind_flag },
             8 => Kind::Typedef(size_or_type),
@@ -201,8 +291,14 @@ impl Btf {
             11 => Kind::Restrict(size_or_type),
             12 => Kind::Func(size_or_type),
             13 => {
-                let params = words(2 * vlen).chunks(2).map(|w| (self.string(w[0]), w[1])).collect();
-                Kind::FuncProto { ret: size_or_type, params }
+                let params = words(2 * vlen)
+                    .chunks(2)
+                    .map(|w| (self.string(w[0]), w[1]))
+                    .collect();
+                Kind::FuncProto {
+                    ret: size_or_type,
+                    params,
+                }
             }
             14 => {
                 words(1);
@@ -212,16 +308,34 @@ impl Btf {
             16 => Kind::Float(size_or_type),
             17 => {
                 let component = words(1)[0] as i32;
-                Kind::DeclTag { target: size_or_type, component, attribute: kind_flag }
+                Kind::DeclTag {
+                    target: size_or_type,
+                    component,
+                    attribute: kind_flag,
+                }
             }
-            18 => Kind::TypeTag { target: size_or_type, attribute: kind_flag },
+            18 => Kind::TypeTag {
+                target: size_or_type,
+                attribute: kind_flag,
+            },
             19 => {
                 let value = |lo: u32, hi: u32| {
                     let v = u64::from(lo) | u64::from(hi) << 32;
-                    if kind_flag { i128::from(v as i64) } else { i128::from(v) }
+                    if kind_flag {
+                        i128::from(v as i64)
+                    } else {
+                        i128::from(v)
+                    }
                 };
-                let values = words(3 * vlen).chunks(3).map(|w| (self.string(w[0]), value(w[1], w[2]))).collect();
-                Kind::Enum { size: size_or_type, signed: kind_flag, values }
+                let values = words(3 * vlen)
+                    .chunks(3)
+                    .map(|w| (self.string(w[0]), value(w[1], w[2])))
+                    .collect();
+                Kind::Enum {
+                    size: size_or_type,
+                    signed: kind_flag,
+                    values,
+                }
             }
             other => panic!("BTF kind {other} is not known to the tests"),
         };
@@ -229,8 +343,17 @@ impl Btf {
     }
 
     fn member(&self, w: &[u32], kind_flag: bool) -> Member {
-        let (bit_width, bit_offset) = if kind_flag { (w[2] >> 24, w[2] & 0xff_ffff) } else { (0, w[2]) };
-        Member { name: self.string(w[0]), ty: w[1], bit_offset, bit_width }
+        let (bit_width, bit_offset) = if kind_flag {
+            (w[2] >> 24, w[2] & 0xff_ffff)
+        } else {
+            (0, w[2])
+        };
+        Member {
+            name: self.string(w[0]),
+            ty: w[1],
+            bit_offset,
+            bit_width,
+        }
     }
 
     /// The kfuncs: functions that carry the declaration tag `bpf_kfunc`, as (id of the FUNC, id of its prototype).
@@ -239,7 +362,11 @@ impl Btf {
             .iter()
             .filter(|t| t.name == "bpf_kfunc")
             .filter_map(|t| match t.kind {
-                Kind::DeclTag { target, component: -1, attribute: false } => Some(target),
+                Kind::DeclTag {
+                    target,
+                    component: -1,
+                    attribute: false,
+                } => Some(target),
                 _ => None,
             })
             .filter_map(|id| match self.kind(id) {
@@ -256,6 +383,11 @@ impl Btf {
 /// One section of an ELF object.
 pub fn elf_section(elf: &[u8], name: &str) -> Vec<u8> {
     let file = object::File::parse(elf).expect("the compiler writes an ELF object");
-    let section = file.section_by_name(name).unwrap_or_else(|| panic!("the object has no section {name}"));
-    section.data().expect("the section lies in the file").to_vec()
+    let section = file
+        .section_by_name(name)
+        .unwrap_or_else(|| panic!("the object has no section {name}"));
+    section
+        .data()
+        .expect("the section lies in the file")
+        .to_vec()
 }

@@ -2,6 +2,7 @@
 
 use super::cc;
 use super::compare::{Class, Comparison, by_name, class};
+use super::header::{Header, spelled};
 use super::refbtf::{self, Btf, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -11,9 +12,7 @@ pub struct Trip<'a> {
     pub kernel: &'a [u8],
     /// A module's base.
     pub base: Option<&'a [u8]>,
-    pub header: &'a str,
-    /// The base's header, included first.
-    pub base_header: Option<&'a str>,
+    pub header: &'a Header,
     pub clang: &'a str,
     /// `-target`; by default the BPF target of the BTF's byte order.
     pub target: Option<&'a str>,
@@ -41,7 +40,11 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} definitions right", self.right, self.checked)?;
-        write!(f, ", {} of {} kfuncs", self.kfuncs_right, self.kfuncs_checked)?;
+        write!(
+            f,
+            ", {} of {} kfuncs",
+            self.kfuncs_right, self.kfuncs_checked
+        )?;
         for wrong in self.wrong.iter().chain(&self.kfuncs_wrong) {
             write!(f, "\n  {wrong}")?;
         }
@@ -65,7 +68,9 @@ pub fn check(trip: &Trip<'_>) -> Result<Report, String> {
             Some(why) => {
                 let ty = kernel.get(ids);
                 let (class, _) = class(&ty.kind).expect("only named types are compared");
-                report.wrong.push(format!("{} {}: {why}", class.keyword(), ty.name));
+                report
+                    .wrong
+                    .push(format!("{} {}: {why}", class.keyword(), ty.name));
             }
         }
     }
@@ -91,7 +96,10 @@ fn distinct_definitions(kernel: &Btf) -> Vec<u32> {
     let mut distinct: Vec<u32> = Vec::new();
     for ids in by_name(kernel).into_values() {
         let mut kept: Vec<u32> = Vec::new();
-        for id in ids.into_iter().filter(|&id| !matches!(kernel.kind(id), Kind::Fwd { .. })) {
+        for id in ids
+            .into_iter()
+            .filter(|&id| !matches!(kernel.kind(id), Kind::Fwd { .. }))
+        {
             if !kept.iter().any(|&other| itself.equal(id, other)) {
                 kept.push(id);
             }
@@ -99,11 +107,6 @@ fn distinct_definitions(kernel: &Btf) -> Vec<u32> {
         distinct.extend(kept.into_iter().filter(|&id| id >= kernel.first_own));
     }
     distinct
-}
-
-/// The header's spelling of a kernel's name.
-fn spelled(name: &str) -> String {
-    name.to_owned()
 }
 
 /// Extern functions of the section `.ksyms`, with their prototypes.
@@ -134,11 +137,24 @@ fn pointers(kernel: &Btf) -> Vec<String> {
     let mut crowds: Vec<_> = crowds.into_iter().collect();
     crowds.sort_by_key(|(_, (_, ids))| ids[0]);
     let mut pointers = Vec::new();
+    // What a base defines is only referred to, by name; where there are twins it takes their content to tell them.
+    crowds.retain(|(_, (_, ids))| ids.len() > 1 || ids[0] >= kernel.first_own);
     for ((_, name), (classes, ids)) in crowds {
         let name = spelled(&name);
-        for (class, n) in classes.iter().flat_map(|class| (1..=ids.len()).map(move |n| (class, n))) {
-            let keyword = if *class == Class::Typedef { "" } else { class.keyword() };
-            let suffix = if n == 1 { String::new() } else { format!("___{n}") };
+        for (class, n) in classes
+            .iter()
+            .flat_map(|class| (1..=ids.len()).map(move |n| (class, n)))
+        {
+            let keyword = if *class == Class::Typedef {
+                ""
+            } else {
+                class.keyword()
+            };
+            let suffix = if n == 1 {
+                String::new()
+            } else {
+                format!("___{n}")
+            };
             pointers.push(format!("{keyword} {name}{suffix} *"));
         }
     }
@@ -152,19 +168,27 @@ const CHUNK: usize = 1500;
 /// The header's definitions as clang's BTF has them.
 fn compile(trip: &Trip<'_>, kernel: &Btf) -> Result<Btf, String> {
     let dir = cc::scratch();
-    let mut includes = String::new();
-    for (file, text) in [("base.h", trip.base_header), ("vmlinux.h", Some(trip.header))] {
-        if let Some(text) = text {
-            std::fs::write(dir.path().join(file), text).unwrap();
-            includes += &format!("#include \"{file}\"\n");
-        }
-    }
+    let includes = trip.header.includes();
+    trip.header.write(dir.path());
     let target = trip.target.unwrap_or(cc::bpf_target(kernel.big_endian));
     let clang = |mode: &str, name: &str, text: &str| -> Result<Vec<u8>, String> {
         let (source, object) = (format!("{name}.c"), format!("{name}.o"));
         std::fs::write(dir.path().join(&source), format!("{includes}{text}\n")).unwrap();
-        let flags = ["-target", target, "-std=gnu11", "-g", "-O2", "-w", "-ferror-limit=0", "-fno-caret-diagnostics"];
-        let out = cc::run(trip.clang, &[&flags[..], &[mode, &source, "-o", &object]].concat(), dir.path());
+        let flags = [
+            "-target",
+            target,
+            "-std=gnu11",
+            "-g",
+            "-O2",
+            "-w",
+            "-ferror-limit=0",
+            "-fno-caret-diagnostics",
+        ];
+        let out = cc::run(
+            trip.clang,
+            &[&flags[..], &[mode, &source, "-o", &object]].concat(),
+            dir.path(),
+        );
         if !out.status.success() {
             return Err(cc::text(&out.stderr));
         }
@@ -172,20 +196,34 @@ fn compile(trip: &Trip<'_>, kernel: &Btf) -> Result<Btf, String> {
     };
 
     let mut pointers = pointers(kernel);
-    let mut kfuncs: Vec<String> = kernel.kfuncs().iter().map(|(id, _)| spelled(&kernel.get(*id).name)).collect();
+    let mut kfuncs: Vec<String> = kernel
+        .kfuncs()
+        .iter()
+        .map(|(id, _)| spelled(&kernel.get(*id).name))
+        .collect();
     // What is not in the header is an error on its own line, and is left out.
-    let globals = pointers.iter().enumerate().map(|(i, pointer)| format!("{pointer}round_trip_{i};"));
-    let calls = kfuncs.iter().enumerate().map(|(i, name)| format!("__typeof__({name}) *round_trip_kfunc_{i};"));
+    let globals = pointers
+        .iter()
+        .enumerate()
+        .map(|(i, pointer)| format!("{pointer}round_trip_{i};"));
+    let calls = kfuncs
+        .iter()
+        .enumerate()
+        .map(|(i, name)| format!("__typeof__({name}) *round_trip_kfunc_{i};"));
     let probe: Vec<String> = globals.chain(calls).collect();
     if let Err(errors) = clang("-fsyntax-only", "probe", &probe.join("\n")) {
-        let (ours, theirs): (Vec<&str>, Vec<&str>) =
-            errors.lines().filter(|l| l.contains("error: ")).partition(|l| l.starts_with("probe.c:"));
+        let (ours, theirs): (Vec<&str>, Vec<&str>) = errors
+            .lines()
+            .filter(|l| l.contains("error: "))
+            .partition(|l| l.starts_with("probe.c:"));
         if !theirs.is_empty() || ours.is_empty() {
             return Err(cc::head(&errors, 20));
         }
         let first = includes.lines().count() + 1;
-        let missing: BTreeSet<usize> =
-            ours.iter().filter_map(|l| Some(l.split(':').nth(1)?.parse::<usize>().ok()? - first)).collect();
+        let missing: BTreeSet<usize> = ours
+            .iter()
+            .filter_map(|l| Some(l.split(':').nth(1)?.parse::<usize>().ok()? - first))
+            .collect();
         let split = pointers.len();
         let mut at = 0..;
         pointers.retain(|_| !missing.contains(&at.next().unwrap()));
@@ -194,11 +232,19 @@ fn compile(trip: &Trip<'_>, kernel: &Btf) -> Result<Btf, String> {
     }
 
     // A parameter that is a pointer makes clang describe what it points at, and asks nothing of its size.
-    let mut files: Vec<String> =
-        pointers.chunks(CHUNK).map(|chunk| format!("void (*round_trip)(\n{}\n);", chunk.join(",\n"))).collect();
+    let mut files: Vec<String> = pointers
+        .chunks(CHUNK)
+        .map(|chunk| format!("void (*round_trip)(\n{}\n);", chunk.join(",\n")))
+        .collect();
     // The address of a function, taken in a function, brings its prototype.
-    let taken: Vec<String> = kfuncs.iter().map(|name| format!("sink = {name};")).collect();
-    files.push(format!("void *volatile sink; void round_trip(void) {{\n{}\n}}", taken.join("\n")));
+    let taken: Vec<String> = kfuncs
+        .iter()
+        .map(|name| format!("sink = {name};"))
+        .collect();
+    files.push(format!(
+        "void *volatile sink; void round_trip(void) {{\n{}\n}}",
+        taken.join("\n")
+    ));
     let files: Vec<(usize, String)> = files.into_iter().enumerate().collect();
     let objects = cc::in_parallel(&files, |(i, text)| clang("-c", &format!("use{i}"), text));
     let mut seen: Option<Btf> = None;
