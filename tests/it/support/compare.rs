@@ -4,6 +4,7 @@
 //! (`name`, `name___2`) a greatest consistent assignment is sought: all pairs of equal name to begin with, and
 //! those whose content contradicts the rest are taken away until nothing changes.
 
+use super::header::{escape, same_name};
 use super::refbtf::{Btf, Kind, Member};
 use std::collections::{BTreeMap, HashMap};
 
@@ -92,13 +93,10 @@ pub struct Comparison<'a> {
     header_canonical: HashMap<u32, u32>,
     /// For each named type of the kernel, those of the header that it may be.
     candidates: HashMap<u32, Vec<u32>>,
-    /// How the header spells a name of the kernel's.
-    spelled: &'a dyn Fn(&str) -> String,
 }
 
 impl<'a> Comparison<'a> {
-    /// `spelled` gives the header's spelling of a name, which differs where C cannot say the kernel's.
-    pub fn new(kernel: &'a Btf, header: &'a Btf, spelled: &'a dyn Fn(&str) -> String) -> Self {
+    pub fn new(kernel: &'a Btf, header: &'a Btf) -> Self {
         let itself = std::ptr::eq(kernel, header);
         let header_names = if itself {
             by_name(header)
@@ -125,10 +123,9 @@ impl<'a> Comparison<'a> {
         }
         let mut candidates = HashMap::new();
         for ((class, name), ids) in by_name(kernel) {
-            let offer = offered
-                .get(&(class, spelled(&name)))
-                .cloned()
-                .unwrap_or_default();
+            let escaped = offered.get(&(class, escape(&name))).cloned();
+            let mut offer = offered.get(&(class, name)).cloned().unwrap_or_default();
+            offer.extend(escaped.unwrap_or_default());
             for id in ids {
                 candidates.insert(id, offer.clone());
             }
@@ -136,7 +133,7 @@ impl<'a> Comparison<'a> {
         let kernel_forward = if itself {
             forwards(kernel, |_, _| false)
         } else {
-            let itself = Comparison::new(kernel, kernel, &str::to_owned);
+            let itself = Comparison::new(kernel, kernel);
             forwards(kernel, |a, b| itself.equal(a, b))
         };
         if itself {
@@ -148,7 +145,6 @@ impl<'a> Comparison<'a> {
             kernel_forward,
             header_canonical,
             candidates,
-            spelled,
         };
         comparison.settle();
         comparison
@@ -279,8 +275,7 @@ impl<'a> Comparison<'a> {
                 equal("enumerators", &kv.len(), &hv.len())?;
                 for ((kn, kv), (hn, hv)) in kv.iter().zip(hv) {
                     // Enumerators of twins share one namespace, so all but one have a suffix.
-                    let name = (self.spelled)(kn);
-                    if *hn != name && without_suffix(hn) != name {
+                    if !same_name(kn, hn) && !same_name(kn, without_suffix(hn)) {
                         return Err(format!("enumerator `{kn}`, header has `{hn}`"));
                     }
                     equal(&format!("enumerator `{kn}`"), kv, hv)?;
@@ -302,7 +297,7 @@ impl<'a> Comparison<'a> {
             let Some(h) = header.get(i) else {
                 return Err(format!("{name} is not in the header"));
             };
-            if h.name != (self.spelled)(&k.name) {
+            if !same_name(&k.name, &h.name) {
                 return Err(format!("{name}, header has `{}` there", h.name));
             }
             equal(&format!("{name}: bit offset"), &k.bit_offset, &h.bit_offset)?;
@@ -373,8 +368,7 @@ impl<'a> Comparison<'a> {
             }
             (Kind::Float(k), Kind::Float(h)) if k == h => Ok(()),
             (Kind::Int { size: k, .. } | Kind::Float(k), Kind::Typedef(target))
-                if ht.name == (self.spelled)(&kt.name)
-                    && size(self.header, *target) == Some(*k) =>
+                if same_name(&kt.name, &ht.name) && size(self.header, *target) == Some(*k) =>
             {
                 Ok(())
             }

@@ -2,7 +2,7 @@
 
 use super::cc;
 use super::compare::{Class, by_name};
-use super::header::{Header, spelled};
+use super::header::Header;
 use super::refbtf::{Btf, Kind, Member};
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ pub struct Layout {
 /// Compiles the header with assertions about everything in the BTF that has a name of its own. Twins are left to
 /// the round trip, which knows which is which.
 pub fn check(compiler: &[&str], header: &Header, kernel: &Btf) -> Layout {
-    let asserts = assertions(kernel);
+    let asserts = assertions(kernel, header);
     let dir = cc::scratch();
     header.write(dir.path());
     let lines: Vec<&str> = asserts.iter().map(String::as_str).collect();
@@ -53,8 +53,10 @@ pub fn check(compiler: &[&str], header: &Header, kernel: &Btf) -> Layout {
     }
 }
 
-fn assertions(kernel: &Btf) -> Vec<String> {
+fn assertions(kernel: &Btf, header: &Header) -> Vec<String> {
     let mut lines = Vec::new();
+    // A name that may be escaped is left to the round trip too.
+    let plain = |name: &str| header.spellings(name) == [name];
     let names = by_name(kernel);
     let mut crowds: HashMap<&str, usize> = HashMap::new();
     for ((class, name), ids) in &names {
@@ -63,16 +65,19 @@ fn assertions(kernel: &Btf) -> Vec<String> {
         }
     }
     for ((class, name), ids) in &names {
-        if *class == Class::Typedef || crowds[name.as_str()] > 1 {
+        if *class == Class::Typedef || crowds[name.as_str()] > 1 || !plain(name) {
             continue;
         }
         let (Kind::Struct { size, members } | Kind::Union { size, members }) = kernel.kind(ids[0])
         else {
             continue;
         };
-        let tag = format!("{} {}", class.keyword(), spelled(name));
+        let tag = format!("{} {}", class.keyword(), name);
         lines.push(format!("_Static_assert(sizeof({tag}) == {size}, \"\");"));
         offsets(kernel, members, 0, &mut |member, bytes| {
+            if !plain(member) {
+                return;
+            }
             lines.push(format!(
                 "_Static_assert(__builtin_offsetof({tag}, {member}) == {bytes}, \"\");"
             ));
@@ -87,7 +92,7 @@ fn assertions(kernel: &Btf) -> Vec<String> {
     }
     let mut single: Vec<(&str, i128)> = values
         .into_iter()
-        .filter(|(_, all)| all.len() == 1)
+        .filter(|(name, all)| all.len() == 1 && plain(name))
         .map(|(name, all)| (name, all[0]))
         .collect();
     single.sort_unstable();
@@ -96,7 +101,7 @@ fn assertions(kernel: &Btf) -> Vec<String> {
         let bits = value as u64;
         lines.push(format!(
             "_Static_assert((unsigned long long)({}) == {bits}ULL, \"\");",
-            spelled(name)
+            name
         ));
     }
     lines
@@ -108,7 +113,7 @@ fn offsets(kernel: &Btf, members: &[Member], base: u32, found: &mut dyn FnMut(&s
         let bit = base + member.bit_offset;
         if !member.name.is_empty() {
             if member.bit_width == 0 && bit.is_multiple_of(8) {
-                found(&spelled(&member.name), bit / 8);
+                found(&&member.name, bit / 8);
             }
             continue;
         }

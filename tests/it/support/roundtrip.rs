@@ -2,7 +2,7 @@
 
 use super::cc;
 use super::compare::{Class, Comparison, by_name, class};
-use super::header::{Header, spelled};
+use super::header::Header;
 use super::refbtf::{self, Btf, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -58,7 +58,7 @@ pub fn check(trip: &Trip<'_>) -> Result<Report, String> {
     let base = trip.base.map(|bytes| Btf::parse(bytes, None));
     let kernel = Btf::parse(trip.kernel, base.as_ref());
     let seen = compile(trip, &kernel)?;
-    let comparison = Comparison::new(&kernel, &seen, &spelled);
+    let comparison = Comparison::new(&kernel, &seen);
 
     let mut report = Report::default();
     for ids in distinct_definitions(&kernel) {
@@ -78,7 +78,7 @@ pub fn check(trip: &Trip<'_>) -> Result<Report, String> {
     for (id, proto) in kernel.kfuncs() {
         let name = &kernel.get(id).name;
         report.kfuncs_checked += 1;
-        let verdict = match prototypes.get(&spelled(name)) {
+        let verdict = match prototypes.get(name) {
             None => Err("is not in the header".to_owned()),
             Some(&seen) => comparison.prototype(proto, seen),
         };
@@ -92,7 +92,7 @@ pub fn check(trip: &Trip<'_>) -> Result<Report, String> {
 
 /// One id for each definition that is the BTF's own and unlike the others of its name.
 fn distinct_definitions(kernel: &Btf) -> Vec<u32> {
-    let itself = Comparison::new(kernel, kernel, &str::to_owned);
+    let itself = Comparison::new(kernel, kernel);
     let mut distinct: Vec<u32> = Vec::new();
     for ids in by_name(kernel).into_values() {
         let mut kept: Vec<u32> = Vec::new();
@@ -126,7 +126,7 @@ fn ksyms(seen: &Btf) -> HashMap<String, u32> {
 }
 
 /// Each definition that the header may hold, as a pointer to it, in the order of the kernel's type ids.
-fn pointers(kernel: &Btf) -> Vec<String> {
+fn pointers(kernel: &Btf, header: &Header) -> Vec<String> {
     // Tags share a namespace, so a struct may be called `name___2` because of an enum `name`.
     let mut crowds: BTreeMap<(bool, String), (BTreeSet<Class>, Vec<u32>)> = BTreeMap::new();
     for ((class, name), ids) in by_name(kernel) {
@@ -140,22 +140,19 @@ fn pointers(kernel: &Btf) -> Vec<String> {
     // What a base defines is only referred to, by name; where there are twins it takes their content to tell them.
     crowds.retain(|(_, (_, ids))| ids.len() > 1 || ids[0] >= kernel.first_own);
     for ((_, name), (classes, ids)) in crowds {
-        let name = spelled(&name);
-        for (class, n) in classes
-            .iter()
-            .flat_map(|class| (1..=ids.len()).map(move |n| (class, n)))
-        {
+        for (class, name) in classes.iter().flat_map(|class| {
+            header
+                .spellings(&name)
+                .into_iter()
+                .map(move |name| (class, name))
+        }) {
             let keyword = if *class == Class::Typedef {
                 ""
             } else {
                 class.keyword()
             };
-            let suffix = if n == 1 {
-                String::new()
-            } else {
-                format!("___{n}")
-            };
-            pointers.push(format!("{keyword} {name}{suffix} *"));
+            pointers.push(format!("{keyword} {name} *"));
+            pointers.extend((2..=ids.len()).map(|n| format!("{keyword} {name}___{n} *")));
         }
     }
     pointers
@@ -195,11 +192,11 @@ fn compile(trip: &Trip<'_>, kernel: &Btf) -> Result<Btf, String> {
         Ok(std::fs::read(dir.path().join(&object)).unwrap_or_default())
     };
 
-    let mut pointers = pointers(kernel);
+    let mut pointers = pointers(kernel, trip.header);
     let mut kfuncs: Vec<String> = kernel
         .kfuncs()
         .iter()
-        .map(|(id, _)| spelled(&kernel.get(*id).name))
+        .map(|(id, _)| kernel.get(*id).name.clone())
         .collect();
     // What is not in the header is an error on its own line, and is left out.
     let globals = pointers
