@@ -3,7 +3,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
+#if defined(__BPF_FEATURE_ADDR_SPACE_CAST)
 #define __arena __attribute__((address_space(1)))
+#else
+#define __arena
+#endif
 #define NUMA_NO_NODE (-1)
 
 /* As the kernel's own bpf_arena_common.h declares them. */

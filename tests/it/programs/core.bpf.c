@@ -1,5 +1,5 @@
 // relocates: task_struct.__state, task_struct.state, request.rq_disk, request.q, request_queue.disk, tcp_sock.nonagle, sk_buff.pkt_type, kernfs_iattrs.ia_secdata, sock.sk_rcvbuf, task_struct.sched_remote_wakeup
-// absent: task_struct.state, request.rq_disk, kernfs_iattrs.ia_secdata
+// absent: cgroup_subsys_id.no_such_cgrp_id, task_struct.state, request.rq_disk, kernfs_iattrs.ia_secdata
 // enumerates: cgroup_subsys_id.memory_cgrp_id, bpf_func_id.BPF_FUNC_probe_read, cgroup_subsys_id.no_such_cgrp_id
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>

@@ -1,4 +1,4 @@
-// relocates: tcp_sock.snd_cwnd, tcp_sock.snd_ssthresh, tcp_sock.inet_conn, inet_connection_sock.icsk_ca_state, tcp_sock.srtt_us
+// relocates: tcp_sock.snd_cwnd, tcp_sock.snd_ssthresh, tcp_sock.inet_conn.icsk_ca_state, tcp_sock.srtt_us
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

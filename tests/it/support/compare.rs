@@ -169,14 +169,6 @@ impl<'a> Comparison<'a> {
         Some(first.unwrap_or_else(|| "is not in the header".to_owned()))
     }
 
-    /// What the header's type is that this one of the kernel's became.
-    pub fn counterpart(&self, kernel_id: u32) -> Option<u32> {
-        self.candidates[&kernel_id]
-            .iter()
-            .copied()
-            .find(|&id| self.same_definition(kernel_id, id).is_ok())
-    }
-
     /// The first difference between two function prototypes.
     pub fn prototype(&self, kernel_proto: u32, header_proto: u32) -> Verdict {
         self.same_type(
@@ -347,8 +339,9 @@ impl<'a> Comparison<'a> {
                 differs()
             };
         }
+        // Clang drops what stands before an unnamed member; `layout::lost_qualifiers` sees that.
         // On a function type const and volatile mean pure and noreturn, and C forbids them.
-        if kq != hq && !(self.is_function(k) && hq == Qualifiers::default()) {
+        if kq != hq && !unnamed && !(self.is_function(k) && hq == Qualifiers::default()) {
             return differs();
         }
         let plain =
@@ -507,18 +500,21 @@ fn size(btf: &Btf, id: u32) -> Option<u32> {
     }
 }
 
-/// Members that a compiler keeps: unnamed bit-fields are padding and leave no trace.
+/// Members that a program can see: unnamed bit-fields leave no trace, and an unnamed record with nothing to name
+/// in it is padding too.
 fn visible<'m>(btf: &Btf, members: &'m [Member]) -> Vec<&'m Member> {
-    let is_record = |id| {
+    fn holds_names(btf: &Btf, id: u32) -> bool {
         let (inner, _) = Qualifiers::default().of(btf, id);
-        matches!(
-            class(btf.kind(inner)),
-            Some((Class::Struct | Class::Union, _))
-        )
-    };
+        match btf.kind(inner) {
+            Kind::Struct { members, .. } | Kind::Union { members, .. } => members
+                .iter()
+                .any(|m| !m.name.is_empty() || holds_names(btf, m.ty)),
+            _ => false,
+        }
+    }
     members
         .iter()
-        .filter(|m| !m.name.is_empty() || is_record(m.ty))
+        .filter(|m| !m.name.is_empty() || holds_names(btf, m.ty))
         .collect()
 }
 

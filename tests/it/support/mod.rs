@@ -2,6 +2,7 @@
 
 pub mod cc;
 pub mod compare;
+pub mod core;
 pub mod fixtures;
 pub mod header;
 pub mod layout;

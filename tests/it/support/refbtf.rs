@@ -121,16 +121,6 @@ pub struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub fn u16(&mut self) -> u16 {
-        let raw: [u8; 2] = self.bytes[self.at..self.at + 2].try_into().unwrap();
-        self.at += 2;
-        if self.big_endian {
-            u16::from_be_bytes(raw)
-        } else {
-            u16::from_le_bytes(raw)
-        }
-    }
-
     pub fn u32(&mut self) -> u32 {
         let raw: [u8; 4] = self.bytes[self.at..self.at + 4].try_into().unwrap();
         self.at += 4;

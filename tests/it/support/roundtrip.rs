@@ -3,6 +3,7 @@
 use super::cc;
 use super::compare::{Class, Comparison, by_name, class};
 use super::header::Header;
+use super::layout;
 use super::refbtf::{self, Btf, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -60,13 +61,18 @@ pub fn check(trip: &Trip<'_>) -> Result<Report, String> {
     let seen = compile(trip, &kernel)?;
     let comparison = Comparison::new(&kernel, &seen);
 
+    let lost = layout::lost_qualifiers(trip.header, &kernel)?;
+
     let mut report = Report::default();
-    for ids in distinct_definitions(&kernel) {
+    for id in distinct_definitions(&kernel) {
         report.checked += 1;
-        match comparison.difference(ids) {
+        let lost = lost
+            .contains(&id)
+            .then(|| "const or volatile of an unnamed member is lost".to_owned());
+        match comparison.difference(id).or(lost) {
             None => report.right += 1,
             Some(why) => {
-                let ty = kernel.get(ids);
+                let ty = kernel.get(id);
                 let (class, _) = class(&ty.kind).expect("only named types are compared");
                 report
                     .wrong
