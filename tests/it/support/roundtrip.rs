@@ -38,6 +38,9 @@ impl Report {
     }
 }
 
+/// How many faults a report shows: enough to see what they have in common.
+const SHOWN: usize = 50;
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} definitions right", self.right, self.checked)?;
@@ -46,8 +49,13 @@ impl fmt::Display for Report {
             ", {} of {} kfuncs",
             self.kfuncs_right, self.kfuncs_checked
         )?;
-        for wrong in self.wrong.iter().chain(&self.kfuncs_wrong) {
-            write!(f, "\n  {wrong}")?;
+        for list in [&self.wrong, &self.kfuncs_wrong] {
+            for wrong in list.iter().take(SHOWN) {
+                write!(f, "\n  {wrong}")?;
+            }
+            if list.len() > SHOWN {
+                write!(f, "\n  … and {} more", list.len() - SHOWN)?;
+            }
         }
         Ok(())
     }
