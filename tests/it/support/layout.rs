@@ -1,8 +1,8 @@
 //! Sizes, offsets and enumerators of a header, asserted in C: what any compiler can check, without BTF.
 
 use super::cc;
-use super::compare::{Class, by_name};
 use super::header::Header;
+use super::kinds::{Class, by_name};
 use super::refbtf::{Btf, Kind, Member};
 use std::collections::{BTreeSet, HashMap};
 

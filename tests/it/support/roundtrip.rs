@@ -1,8 +1,9 @@
 //! The round trip: a kernel's BTF, its header, clang, and the BTF that clang makes of it must all say the same.
 
 use super::cc;
-use super::compare::{Class, Comparison, by_name, class};
+use super::compare::Comparison;
 use super::header::Header;
+use super::kinds::{Class, by_name, class};
 use super::layout;
 use super::refbtf::{self, Btf, Kind};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
