@@ -31,6 +31,7 @@ impl Plan {
     }
 
     fn with(btf: &Btf<'_>, mut defs: Defs, base: Option<&Naming>) -> Result<Plan, Error> {
+        let mut naming = naming::enter(btf, &mut defs, base);
         let roots: Vec<Slot> = defs.own_named().collect();
         let kfuncs = defs.kfuncs.clone();
         let mut walk = Walk::new(btf, &mut defs, false);
@@ -50,7 +51,7 @@ impl Plan {
                 def.flags |= Def::HOISTED;
             }
         }
-        let naming = naming::settle(btf, &mut defs, base);
+        naming::settle(btf, &mut defs, &mut naming);
         Ok(Plan {
             defs,
             order,
@@ -358,8 +359,8 @@ impl Plan {
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
                 && !name[0].is_ascii_digit();
             let text = defs.texts[def.text as usize].as_bytes();
-            let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool" | b"bool")
-                || text == name;
+            let known =
+                matches!(name, b"char" | b"float" | b"double" | b"_Bool" | b"bool") || text == name;
             let words = matches!(
                 name,
                 b"int" | b"long" | b"short" | b"unsigned" | b"signed" | b"__int128"
