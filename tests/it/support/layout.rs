@@ -176,7 +176,7 @@ fn offsets(kernel: &Btf, members: &[Member], base: u32, found: &mut dyn FnMut(&s
         let bit = base + member.bit_offset;
         if !member.name.is_empty() {
             if member.bit_width == 0 && bit.is_multiple_of(8) {
-                found(&&member.name, bit / 8);
+                found(&member.name, bit / 8);
             }
             continue;
         }
