@@ -1,1 +1,5 @@
 //! The integration tests: one binary, a module per subject.
+
+mod support;
+
+mod hostile;
