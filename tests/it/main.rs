@@ -2,4 +2,7 @@
 
 mod support;
 
+mod canonical;
+mod generated;
+mod golden;
 mod hostile;

@@ -170,24 +170,33 @@ impl Graph {
     /// The same types in another order: what was at `order[i]` comes to `i`, and every reference follows.
     pub fn reordered(&self, order: &[usize]) -> Graph {
         assert_eq!(order.len(), self.types.len());
+        let types = order.iter().map(|&old| self.types[old].clone()).collect();
+        let mut graph = Graph {
+            base: self.base,
+            types,
+        };
+        graph.redirect(self.base + 1, order);
+        graph
+    }
+
+    /// Follows a base that was `reordered` so.
+    pub fn follow(&mut self, order: &[usize]) {
+        self.redirect(1, order);
+    }
+
+    /// Changes each reference to the old place of a type into its new one.
+    fn redirect(&mut self, first: Id, order: &[usize]) {
         let mut new_id = vec![0; order.len()];
         for (new, &old) in order.iter().enumerate() {
-            new_id[old] = self.base + 1 + new as u32;
+            new_id[old] = first + new as Id;
         }
-        let mut types: Vec<Ty> = order.iter().map(|&old| self.types[old].clone()).collect();
-        for ty in &mut types {
+        for ty in &mut self.types {
             ty.kind.for_each_id(|id| {
-                if let Some(&new) = id
-                    .checked_sub(self.base + 1)
-                    .and_then(|i| new_id.get(i as usize))
-                {
+                let old = id.checked_sub(first);
+                if let Some(&new) = old.and_then(|old| new_id.get(old as usize)) {
                     *id = new;
                 }
             });
-        }
-        Graph {
-            base: self.base,
-            types,
         }
     }
 

@@ -82,11 +82,7 @@ pub fn encode(graph: &Graph, form: &Form) -> Vec<u8> {
     write(graph, form, b"").bytes
 }
 
-/// A split BTF over a base with these strings.
-pub fn encode_split(graph: &Graph, form: &Form, base_strings: &[u8]) -> Vec<u8> {
-    write(graph, form, base_strings).bytes
-}
-
+/// With the strings of the base for a split BTF, and none otherwise.
 pub fn write(graph: &Graph, form: &Form, base_strings: &[u8]) -> Written {
     let strings = Strings::lay_out(graph, form, base_strings);
     let mut types = Section {

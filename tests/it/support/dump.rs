@@ -2,6 +2,8 @@
 
 use btfleet::btf::Btf;
 
+pub const GENERATOR: u32 = 1;
+
 /// The header of a raw BTF, or of a split one over its base.
 pub fn header(bytes: &[u8], base: Option<&[u8]>) -> Result<Vec<u8>, String> {
     let say = |e: &dyn std::error::Error| e.to_string();

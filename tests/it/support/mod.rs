@@ -6,3 +6,6 @@ pub mod btfwrite;
 pub mod compile;
 pub mod dump;
 pub mod hostile;
+pub mod kernels;
+pub mod twingen;
+pub mod typegen;
