@@ -6,3 +6,4 @@ mod canonical;
 mod generated;
 mod golden;
 mod hostile;
+mod seeds;

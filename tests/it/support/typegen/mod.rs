@@ -254,10 +254,22 @@ impl Gen<'_> {
     fn pointer(&mut self) {
         let to = self.pointee();
         let mut id = self.graph.ptr(to);
-        if self.source.one_in(6) {
+        // restrict is for pointers to objects.
+        if self.source.one_in(6) && !self.is_function(to) {
             id = self.graph.add("", Kind::Restrict(id));
         }
         self.scalar(id, self.pointer_size(), 0);
+    }
+
+    fn is_function(&self, mut id: Id) -> bool {
+        loop {
+            match self.graph.get(id).map(|ty| &ty.kind) {
+                Some(Kind::Proto { .. }) => return true,
+                Some(Kind::Typedef(to) | Kind::Const(to) | Kind::Volatile(to)) => id = *to,
+                Some(Kind::TypeTag { ty, .. }) => id = *ty,
+                _ => return false,
+            }
+        }
     }
 
     fn array(&mut self) {
@@ -279,13 +291,17 @@ impl Gen<'_> {
     /// const, volatile or both over something there may be a member of.
     fn modified(&mut self) {
         let shape = self.shape();
-        let kind = match self.source.below(2) {
-            0 => Kind::Const(shape.id),
-            _ => Kind::Volatile(shape.id),
+        // A compiler qualifies an array's elements, and nothing twice.
+        let over = self.graph.get(shape.id).map(|ty| &ty.kind);
+        if let Some(Kind::Array { .. } | Kind::Const(_) | Kind::Volatile(_)) = over {
+            return;
+        }
+        let mut id = match self.source.below(2) {
+            0 => self.graph.add("", Kind::Const(shape.id)),
+            _ => self.graph.add("", Kind::Volatile(shape.id)),
         };
-        let mut id = self.graph.add("", kind);
-        if self.source.one_in(4) {
-            id = self.graph.add("", Kind::Volatile(id));
+        if self.source.one_in(4) && matches!(self.graph.get_mut(id).kind, Kind::Volatile(_)) {
+            id = self.graph.add("", Kind::Const(id));
         }
         // Without `members`: it shall not be taken for an unnamed member.
         self.shapes.push(Shape {
@@ -310,7 +326,7 @@ impl Gen<'_> {
             return self.far.push(id);
         }
         let to = match self.source.below(3) {
-            0 => self.record(0),
+            0 => self.record(1),
             _ => self.shape(),
         };
         let name = self.ordinary_name("t");
