@@ -10,6 +10,7 @@ use crate::support::btfread::{Loaded, read, read_split};
 use crate::support::btfwrite::{Form, encode, write};
 use crate::support::dump::header;
 use crate::support::kernels;
+use crate::support::shrink::shrink;
 use crate::support::twingen::{doubled, twins};
 
 fn cases() -> u32 {
@@ -90,12 +91,22 @@ fn check_small(g: &Graph, seed: u64) -> Result<(), String> {
     Ok(())
 }
 
+/// A smaller graph has another order under the same seed.
+fn with_any_seed(check: impl Fn(u64) -> Result<(), String>) -> Result<(), String> {
+    (0..30).try_for_each(check)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn crowds_of_twins_give_one_text_in_every_form(seed: u64) {
-        check_small(&twins(seed), seed).map_err(TestCaseError::fail)?;
+        let graph = twins(seed);
+        if let Err(why) = check_small(&graph, seed) {
+            let small = shrink(&graph, |g| with_any_seed(|seed| check_small(g, seed)).is_err());
+            let small_why = with_any_seed(|seed| check_small(&small, seed)).err();
+            return Err(TestCaseError::fail(format!("{why}\nsmall: {small_why:?}\n{small:#?}")));
+        }
     }
 }
 
@@ -116,8 +127,8 @@ fn twins_that_differ_far_below_are_told_apart_in_every_form() {
         for end in ["odd", "even"] {
             let bottom = g.end();
             g.record("t", 16, &[("next", bottom + 1, 0), (end, int, 64)]);
-            g.ptr(if close { bottom + 2 * depth } else { int });
-            let mut below = bottom + 1;
+            g.ptr(if close { bottom + 1 + 2 * depth } else { int });
+            let mut below = g.ptr(bottom);
             for _ in 0..depth {
                 let link = g.record("t", 8, &[("next", below, 0)]);
                 below = g.ptr(link);
@@ -275,19 +286,37 @@ fn modules_give_one_text_in_every_form_of_them_and_their_base() {
 fn small_modules_give_one_text_in_every_form_of_them_and_their_base() {
     for seed in 0..u64::from(cases()) / 4 {
         let (base, own) = small_split(seed);
-        let form = Form::default();
-        let (a, strings) = with_strings(&base, &form);
-        let blob = write(&own, &form, &strings).bytes;
-        let first = header(&blob, Some(&a)).unwrap_or_else(|e| panic!("{seed}: {e}"));
+        if let Err(why) = check_split(&base, &own, seed) {
+            let check = |own: &Graph| with_any_seed(|seed| check_split(&base, own, seed));
+            let own = shrink(&own, |own| check(own).is_err());
+            let small_why = check(&own).err();
+            panic!("seed {seed}: {why}\nsmall: {small_why:?}\nbase {base:#?}\nown {own:#?}");
+        }
+    }
+}
 
-        let mut order: Vec<usize> = (0..base.types.len()).collect();
-        Rng(seed).shuffle(&mut order);
-        let (b, strings) = with_strings(&base.reordered(&order), &Form::any(false, seed));
-        let mut graph = own.shuffled(seed);
-        graph.follow(&order);
-        let other = write(&graph, &Form::any(false, seed + 1), &strings).bytes;
-        let text = header(&other, Some(&b)).unwrap_or_else(|e| panic!("{seed}: {e}"));
-        same(&format!("split {seed}"), &first, &text, [&blob, &other]).unwrap();
+fn check_split(base: &Graph, own: &Graph, seed: u64) -> Result<(), String> {
+    let form = Form::default();
+    let (a, strings) = with_strings(base, &form);
+    let blob = write(own, &form, &strings).bytes;
+    let first = header(&blob, Some(&a)).map_err(|e| format!("no header: {e}"))?;
+
+    let mut order: Vec<usize> = (0..base.types.len()).collect();
+    Rng(seed).shuffle(&mut order);
+    let (b, strings) = with_strings(&base.reordered(&order), &Form::any(false, seed));
+    let mut graph = own.shuffled(seed);
+    graph.follow(&order);
+    let other = write(&graph, &Form::any(false, seed + 1), &strings).bytes;
+    let text = header(&other, Some(&b)).map_err(|e| format!("then no header: {e}"))?;
+    keep_bases(&a, &b);
+    same("split", &first, &text, [&blob, &other])
+}
+
+fn keep_bases(a: &[u8], b: &[u8]) {
+    if let Ok(dir) = std::env::var("BTFLEET_KEEP") {
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(format!("{dir}/split-base-a.btf"), a).unwrap();
+        std::fs::write(format!("{dir}/split-base-b.btf"), b).unwrap();
     }
 }
 

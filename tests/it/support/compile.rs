@@ -57,7 +57,9 @@ pub fn check_with(
     headers: &[&Path],
     code: &str,
 ) -> Result<(), String> {
-    let mut child = Command::new(clang())
+    // A header over which the compiler broods for a minute is no better than one that it refuses.
+    let mut child = Command::new("timeout")
+        .args(["60", &clang()])
         .args([
             "-target",
             target.triple(),
@@ -93,7 +95,14 @@ pub fn check_with(
     if output.status.success() && output.stderr.is_empty() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    let text = match output.status.code() {
+        Some(124) => "it took more than a minute".to_string(),
+        Some(127) => format!(
+            "there is no {}: install it, or name another in BTFLEET_CLANG",
+            clang()
+        ),
+        _ => String::from_utf8_lossy(&output.stderr).into_owned(),
+    };
     Err(format!(
         "{}: {}",
         output.status,

@@ -7,5 +7,6 @@ pub mod compile;
 pub mod dump;
 pub mod hostile;
 pub mod kernels;
+pub mod shrink;
 pub mod twingen;
 pub mod typegen;

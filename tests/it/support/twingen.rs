@@ -19,21 +19,23 @@ pub fn twins(seed: u64) -> Graph {
             0 => int,
             _ => at(rng.below(count)) + 1,
         };
+        let earlier = |rng: &mut Rng, i: usize| if i == 0 { int } else { at(rng.below(i)) + 1 };
         let name = names[rng.below(names.len())];
         let kind = match rng.below(12) {
             0..=5 => record(&mut rng, &mut target),
-            6 => Kind::Typedef(target(&mut rng)),
+            // These have no name to break a circle with, or must not be in one: only what came before.
+            6 => Kind::Typedef(earlier(&mut rng, i)),
             7 => Kind::Fwd {
                 union: rng.below(3) == 0,
             },
             8 => {
-                let params = (0..rng.below(3))
-                    .map(|_| (b"p".to_vec(), target(&mut rng)))
+                let params = (0..rng.below(2))
+                    .map(|_| (b"p".to_vec(), earlier(&mut rng, i)))
                     .collect();
                 g.add(
                     "",
                     Kind::Proto {
-                        ret: target(&mut rng),
+                        ret: earlier(&mut rng, i),
                         params,
                     },
                 );

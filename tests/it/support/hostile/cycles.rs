@@ -158,7 +158,7 @@ pub fn cases() -> Vec<Case> {
                 },
             );
         }),
-        Case::of("cycle-func-on-itself", TypeFault, |g| {
+        Case::of("cycle-func-on-itself", Either, |g| {
             g.add(
                 "f",
                 Kind::Func {

@@ -67,7 +67,11 @@ impl Gen<'_> {
 
     /// For a typedef, an enumerator or a function.
     pub(super) fn ordinary_name(&mut self, prefix: &str) -> String {
-        self.odd_or(12, prefix)
+        // Every kernel has declared these three already.
+        match self.odd_or(12, prefix) {
+            name if matches!(name.as_str(), "bool" | "true" | "false") => self.plain_name(prefix),
+            name => name,
+        }
     }
 
     pub(super) fn member_name(&mut self) -> String {
