@@ -175,6 +175,44 @@ fn a_forward_declaration_is_its_definition_where_there_is_exactly_one() {
     assert_ne!(text(&graph(true, &[4], true)), direct);
 }
 
+/// A kfunc's signature counts once among the uses that decide which twin comes first, however often it is there.
+#[test]
+fn a_kfunc_that_is_there_twice_uses_its_types_once() {
+    let mut g = Graph::new();
+    let int = g.int("int", 4, 0);
+    let of_kfunc = g.record("t", 4, &[("a", int, 0)]);
+    let of_kfunc = g.ptr(of_kfunc);
+    let of_struct = g.record("t", 8, &[("b", int, 0)]);
+    let of_struct = g.ptr(of_struct);
+    g.record("user", 8, &[("p", of_struct, 0)]);
+    let proto = g.proto(int, &[("p", of_kfunc)]);
+    let ty = g.add("kfunc", Kind::Func { proto, linkage: 1 });
+    g.add(
+        "bpf_kfunc",
+        Kind::DeclTag {
+            ty,
+            component: u32::MAX,
+            attribute: false,
+        },
+    );
+    check_small(&g, 1).unwrap();
+}
+
+/// What a module has again of its base's twins, once or twice.
+#[test]
+fn a_module_that_repeats_twins_of_its_base_gives_one_text() {
+    let sized =
+        |g: &mut Graph, sizes: &[u32]| sizes.iter().for_each(|&s| _ = g.record("t", s, &[]));
+    for module in [&[8][..], &[0, 0], &[8, 0], &[8, 0, 0], &[4, 8, 0, 4]] {
+        let mut base = Graph::new();
+        sized(&mut base, &[0, 8]);
+        let mut own = Graph::over(&base);
+        sized(&mut own, module);
+        with_any_seed(|seed| check_split(&base, &own, seed))
+            .unwrap_or_else(|e| panic!("{module:?}: {e}"));
+    }
+}
+
 /// Mutual recursion: pairs that are equal only if one believes it of the other.
 #[test]
 fn mutually_recursive_twins_are_one() {

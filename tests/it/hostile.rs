@@ -282,11 +282,17 @@ fn spoil(blobs: Vec<(String, Vec<u8>)>) {
             ),
             Ok(Ok(text)) => {
                 failures.extend(plain(&text).err().map(|e| format!("{name}: {e}")));
-                headers.entry(text).or_insert(name.clone());
+                headers.entry(text).or_insert_with(|| name.clone());
             }
         }
         if start.elapsed() > Duration::from_secs(2) {
             failures.push(format!("{name}: took {:?}", start.elapsed()));
+            keep(&Case {
+                name,
+                input: blob,
+                base: None,
+                want: Want::Either,
+            });
         }
     }
     let dir = tempfile::tempdir().unwrap();

@@ -235,6 +235,8 @@ impl Gen<'_> {
             _ => self.shape().id,
         };
         match self.source.below(8) {
+            // On a function these mean something else.
+            5 | 6 if self.is_function(id) => id,
             5 => self.graph.add("", Kind::Const(id)),
             6 => self.graph.add("", Kind::Volatile(id)),
             7 => {
