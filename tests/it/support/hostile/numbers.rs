@@ -69,7 +69,7 @@ pub fn cases() -> Vec<Case> {
         Case::of("struct-of-max-with-a-hole", Either, |g| {
             _ = g.record("s", MAX, &[("m", INT, 0)])
         }),
-        Case::of("struct-with-a-huge-hole", Header, |g| {
+        Case::of("struct-with-a-huge-hole", Either, |g| {
             g.record(
                 "s",
                 1 << 28,
