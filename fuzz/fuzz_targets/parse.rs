@@ -22,10 +22,19 @@ fn look_at_everything(btf: &Btf<'_>) {
     for ty in btf.types() {
         let mut bytes = btf.name(ty.name()).len();
         bytes += ty.members().map(|m| btf.name(m.name).len()).sum::<usize>();
-        bytes += ty.enumerators().map(|e| btf.name(e.name).len()).sum::<usize>();
+        bytes += ty
+            .enumerators()
+            .map(|e| btf.name(e.name).len())
+            .sum::<usize>();
         bytes += ty.params().map(|p| btf.name(p.name).len()).sum::<usize>();
         let ids = ty.references().map(|id| btf.ty(id).vlen()).max();
-        let rest = (ty.int(), ty.array().map(|a| a.count), ty.component(), ty.size(), btf.offset(ty.id()));
+        let rest = (
+            ty.int(),
+            ty.array().map(|a| a.count),
+            ty.component(),
+            ty.size(),
+            btf.offset(ty.id()),
+        );
         std::hint::black_box((bytes, ids, rest, ty.section_vars().count()));
     }
 }

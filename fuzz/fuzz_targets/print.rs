@@ -24,7 +24,9 @@ fuzz_target!(|data: &[u8]| {
     };
     match dump::header(&btf) {
         Ok(text) => {
-            let odd = text.iter().position(|b| !matches!(b, b'\n' | b'\t' | b' '..=b'~'));
+            let odd = text
+                .iter()
+                .position(|b| !matches!(b, b'\n' | b'\t' | b' '..=b'~'));
             assert_eq!(odd, None, "a byte that is not plain text");
         }
         Err(e) => assert!(!input.valid, "no header: {e}"),

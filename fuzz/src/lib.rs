@@ -25,8 +25,14 @@ pub struct Input {
 
 /// BTF as it is, or a graph grown from the bytes: whole or split, as C has it or spoilt.
 pub fn input(data: &[u8]) -> Input {
-    let raw = |btf: &[u8]| Input { btf: btf.to_vec(), base: None, valid: false };
-    let [mode, seed, rest @ ..] = data else { return raw(data) };
+    let raw = |btf: &[u8]| Input {
+        btf: btf.to_vec(),
+        base: None,
+        valid: false,
+    };
+    let [mode, seed, rest @ ..] = data else {
+        return raw(data);
+    };
     if matches!(data, [0x9f, 0xeb, ..] | [0xeb, 0x9f, ..]) {
         return raw(data);
     }
@@ -36,20 +42,37 @@ pub fn input(data: &[u8]) -> Input {
         spoil(&mut made.graph, rest);
     }
     let form = Form::any(big, u64::from(*seed));
-    let cut = if split { made.cuts.get(made.cuts.len() / 2).copied() } else { None };
-    let Some(cut) = cut else {
-        return Input { btf: write(&made.graph, &form, b"").bytes, base: None, valid: !spoilt };
+    let cut = if split {
+        made.cuts.get(made.cuts.len() / 2).copied()
+    } else {
+        None
     };
-    let own = Graph { base: cut as u32, types: made.graph.types.split_off(cut) };
+    let Some(cut) = cut else {
+        return Input {
+            btf: write(&made.graph, &form, b"").bytes,
+            base: None,
+            valid: !spoilt,
+        };
+    };
+    let own = Graph {
+        base: cut as u32,
+        types: made.graph.types.split_off(cut),
+    };
     let base = write(&made.graph, &form, b"");
     let strings = base.bytes[base.strings.clone()].to_vec();
     let btf = write(&own, &form, &strings).bytes;
-    Input { btf, base: Some(base.bytes), valid: !spoilt }
+    Input {
+        btf,
+        base: Some(base.bytes),
+        valid: !spoilt,
+    }
 }
 
 /// Redirects references and changes sizes, within what a parser must accept.
 fn spoil(graph: &mut Graph, data: &[u8]) {
-    let hash = data.iter().fold(0xcbf2_9ce4_8422_2325, |h: u64, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let hash = data.iter().fold(0xcbf2_9ce4_8422_2325, |h: u64, &b| {
+        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+    });
     let mut rng = Rng(hash);
     let count = graph.types.len();
     for _ in 0..1 + rng.below(6) {
@@ -64,6 +87,7 @@ fn spoil(graph: &mut Graph, data: &[u8]) {
             continue;
         }
         let to = rng.below(count + 1) as u32;
-        ty.kind.for_each_id(|id| *id = if rng.below(2) == 0 { to } else { *id });
+        ty.kind
+            .for_each_id(|id| *id = if rng.below(2) == 0 { to } else { *id });
     }
 }
