@@ -148,7 +148,7 @@ fn dump(case: &Case, dir: &Path) -> Result<End, String> {
     let (input, out) = (dir.join("in.btf"), dir.join("out").join("vmlinux.h"));
     fs::create_dir(dir.join("out")).unwrap();
     fs::write(&input, &case.input).unwrap();
-    let there_before = case.name.len() % 2 == 0;
+    let there_before = case.name.len().is_multiple_of(2);
     if there_before {
         fs::write(&out, "before").unwrap();
     }

@@ -144,7 +144,7 @@ pub fn graph(bytes: &[u8], world: World) -> Made {
     while !g.source.0.is_empty() && g.graph.types.len() < 2000 {
         cuts.push(g.graph.types.len());
         match g.source.below(16) {
-            0..=5 => _ = g.named_record(),
+            0..=5 => g.named_record(),
             6 => g.enumeration(),
             7 => g.typedef(),
             8 => g.array(),
