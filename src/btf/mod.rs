@@ -24,6 +24,7 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod elf;
 mod error;
 mod parse;
 mod types;
