@@ -1,5 +1,9 @@
 //! The exact `vmlinux.h` of a kernel, made from its BTF.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "artifact")]
+pub mod artifact;
 pub mod btf;
 pub mod dump;
+#[cfg(feature = "artifact")]
+pub mod store;
