@@ -10,4 +10,4 @@ mod manifest;
 pub use compress::{BlobError, MAX_BLOB, compress, compressed_limit, decompress};
 pub use digest::{BtfDigest, Generator, HeaderDigest, KernelId, NameError};
 pub use key::{Arch, Key, Object, Owner, Release};
-pub use manifest::{Manifest, ManifestError};
+pub use manifest::{Manifest, ManifestError, Order};
