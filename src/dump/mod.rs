@@ -1,31 +1,53 @@
 //! Printing C: types in, `vmlinux.h` out.
+//!
+//! The text is a function of the types alone: renumbering them, shuffling their strings or generating on
+//! another machine changes no byte. See `docs/correctness.md` for what it promises and how that is checked.
+
+mod decl;
+mod defs;
+mod error;
+mod hash;
+mod header;
+mod layout;
+mod names;
+mod naming;
+mod order;
+mod print;
+mod text;
+mod twins;
 
 use crate::btf::Btf;
+use header::Plan;
+
+pub use error::Error;
 
 /// The generator's number: raised whenever any input's header text would change.
 pub const GENERATOR: u32 = 1;
 
-/// Why no header could be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Error {
-    message: String,
-}
-
-/// `vmlinux.h` of a kernel, or of a module over its base.
+/// The `vmlinux.h` of a kernel; of a split BTF, the module's own header, to be included behind its base's.
+///
+/// ```
+/// # fn demo(bytes: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// let btf = btfleet::btf::Btf::parse(bytes)?;
+/// let header: Vec<u8> = btfleet::dump::header(&btf)?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
-/// A type that C cannot express.
-pub fn header(_btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
-    Err(Error {
-        message: "not yet".into(),
-    })
+/// A type that C cannot express, such as a record that holds itself: which, and at which byte.
+pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
+    Plan::new(btf)?.write_all(btf)
 }
 
-/// The smallest header that holds the named types.
+/// The smallest header that holds the types of these names and all that they need to compile and to be laid
+/// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;
+/// types bear the names that they have in [`header`].
 ///
 /// # Errors
-/// As [`header`], and a name that is not there.
-pub fn header_for(_btf: &Btf<'_>, _names: &[&str]) -> Result<Vec<u8>, Error> {
-    header(_btf)
+/// As [`header`], and a name that no type has.
+pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
+    let mut plan = Plan::new(btf)?;
+    plan.narrow(btf, names)?;
+    plan.write_narrow(btf)
 }

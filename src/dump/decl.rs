@@ -1,0 +1,513 @@
+//! Declarators: a type around a name, as C writes it.
+
+use super::defs::{Def, DefClass, Slot};
+use super::error::{Error, in_words};
+use super::layout::ends_in;
+use super::names;
+use super::order::MAX_DEPTH;
+use super::print::Printer;
+use super::text::{Scan, scan};
+use crate::btf::{Kind, TypeId};
+
+/// What the text of a definition needs around or before it.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wants {
+    /// Names that are keywords from C23 on, by their number in [`names::C23`].
+    pub c23: u16,
+    /// Attributes, by their number in [`ATTRIBUTES`].
+    pub attributes: u16,
+    /// Qualified return types: meaningless, so compilers warn of them.
+    pub ignored_qualifiers: bool,
+    /// A record first seen in a parameter list.
+    pub visibility: bool,
+}
+
+/// The attributes that are printed: the tag's name, whether it is an attribute by itself (kind_flag), the
+/// macro for it, what it stands for, and the condition under which the compiler has it.
+pub(super) const ATTRIBUTES: &[(&[u8], bool, &str, &str, &str)] = &[
+    tag(
+        b"user",
+        "__btfleet__tag_user",
+        "__attribute__((btf_type_tag(\"user\")))",
+    ),
+    tag(
+        b"percpu",
+        "__btfleet__tag_percpu",
+        "__attribute__((btf_type_tag(\"percpu\")))",
+    ),
+    tag(
+        b"rcu",
+        "__btfleet__tag_rcu",
+        "__attribute__((btf_type_tag(\"rcu\")))",
+    ),
+    tag(
+        b"kptr",
+        "__btfleet__tag_kptr",
+        "__attribute__((btf_type_tag(\"kptr\")))",
+    ),
+    tag(
+        b"kptr_untrusted",
+        "__btfleet__tag_kptr_untrusted",
+        "__attribute__((btf_type_tag(\"kptr_untrusted\")))",
+    ),
+    tag(
+        b"percpu_kptr",
+        "__btfleet__tag_percpu_kptr",
+        "__attribute__((btf_type_tag(\"percpu_kptr\")))",
+    ),
+    tag(
+        b"uptr",
+        "__btfleet__tag_uptr",
+        "__attribute__((btf_type_tag(\"uptr\")))",
+    ),
+    (
+        b"address_space(1)",
+        true,
+        "__btfleet__address_space_1",
+        "__attribute__((address_space(1)))",
+        "defined(__BPF_FEATURE_ADDR_SPACE_CAST)",
+    ),
+];
+
+const fn tag(
+    name: &'static [u8],
+    macro_name: &'static str,
+    text: &'static str,
+) -> (
+    &'static [u8],
+    bool,
+    &'static str,
+    &'static str,
+    &'static str,
+) {
+    (
+        name,
+        false,
+        macro_name,
+        text,
+        "__has_attribute(btf_type_tag)",
+    )
+}
+
+const CONST: u8 = 1;
+const VOLATILE: u8 = 2;
+const RESTRICT: u8 = 4;
+
+impl<'b> Printer<'_, 'b> {
+    /// A declaration of something of type `id`, without the semicolon.
+    #[inline]
+    pub fn declare(&mut self, id: TypeId, tail: &[u8], name: Scan) -> Result<(), Error> {
+        // Most declarations are of a plain type or a pointer to one.
+        let slot = self.defs.slot_of(id);
+        if slot != 0 && self.is_plain(slot) {
+            self.plain(slot);
+            self.out.byte(b' ');
+        } else if self.btf.kind(id) == Kind::Ptr
+            && let target = self.btf.ty(id).target()
+            && let slot = self.defs.slot_of(target)
+            && slot != 0
+            && self.is_plain(slot)
+        {
+            self.plain(slot);
+            self.out.str(" *");
+        } else {
+            self.prefix(id, 0, false, 0)?;
+            self.write_name(tail, name, 0);
+            return self.suffix(id, 0);
+        }
+        self.write_name(tail, name, 0);
+        Ok(())
+    }
+
+    /// A declaration of a definition's name as something of type `id`.
+    pub fn declare_as(&mut self, id: TypeId, slot: Slot) -> Result<(), Error> {
+        self.prefix(id, 0, false, 0)?;
+        self.name_of(self.defs.get(slot));
+        self.suffix(id, 0)
+    }
+
+    /// A function's prototype, its parameters named.
+    pub fn prototype(&mut self, func: TypeId, tail: &[u8], suffix: u32) -> Result<(), Error> {
+        let proto = self.btf.ty(func).target();
+        if self.btf.kind(proto) != Kind::FuncProto {
+            let what = format!("{} has no prototype", in_words(self.btf, func));
+            return Err(Error::new(self.btf, func, what));
+        }
+        let result = self.btf.ty(proto).target();
+        self.prefix(result, 0, true, 0)?;
+        self.write_name(tail, scan(tail), suffix);
+        self.parameters(proto, true, 0)?;
+        self.suffix(result, 0)
+    }
+
+    /// A named record or enum, a typedef or an arithmetic type: one or two words.
+    fn is_plain(&self, slot: Slot) -> bool {
+        let def = self.defs.get(slot);
+        match def.class {
+            DefClass::Typedef | DefClass::Arithmetic => true,
+            DefClass::Enum => self.is_named(def) && !def.is(Def::INCOMPLETE),
+            _ => self.is_named(def),
+        }
+    }
+
+    fn plain(&mut self, slot: Slot) {
+        let def = self.defs.get(slot);
+        self.out.str(match def.class {
+            DefClass::Struct => "struct ",
+            DefClass::Union => "union ",
+            DefClass::Enum => "enum ",
+            DefClass::Typedef => "",
+            DefClass::Arithmetic => {
+                self.out.str(&self.defs.texts[def.text as usize]);
+                return;
+            }
+        });
+        self.name_of(def);
+    }
+
+    /// All that stands before the name.
+    fn prefix(
+        &mut self,
+        id: TypeId,
+        mut qualifiers: u8,
+        result: bool,
+        depth: u32,
+    ) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            let what = format!(
+                "{} is nested too deep for a C compiler",
+                in_words(self.btf, id)
+            );
+            return Err(Error::new(self.btf, id, what));
+        }
+        let ty = self.btf.ty(id);
+        match ty.kind() {
+            Kind::Const => self.prefix(ty.target(), qualifiers | CONST, result, depth + 1),
+            Kind::Volatile => self.prefix(ty.target(), qualifiers | VOLATILE, result, depth + 1),
+            Kind::Restrict => self.prefix(ty.target(), qualifiers | RESTRICT, result, depth + 1),
+            Kind::TypeTag => {
+                self.prefix(ty.target(), qualifiers, result, depth + 1)?;
+                self.type_tag(ty.name(), ty.kind_flag());
+                Ok(())
+            }
+            Kind::Ptr => {
+                let target = ty.target();
+                let inner = self.btf.kind(self.unqualified(target));
+                self.prefix(target, 0, false, depth + 1)?;
+                if matches!(inner, Kind::Array | Kind::FuncProto) {
+                    self.out.byte(b'(');
+                }
+                self.out.byte(b'*');
+                self.wants.ignored_qualifiers |= result && qualifiers != 0;
+                self.qualifiers(qualifiers);
+                Ok(())
+            }
+            Kind::Array => {
+                let element = ty.array().map(|a| a.element).unwrap_or_default();
+                self.prefix(element, qualifiers, false, depth + 1)
+            }
+            // const and volatile of a function type mean pure and noreturn; C has no such thing.
+            Kind::FuncProto => self.prefix(ty.target(), 0, true, depth + 1),
+            _ => {
+                qualifiers &= !RESTRICT;
+                self.wants.ignored_qualifiers |= result && qualifiers != 0;
+                self.qualifiers(qualifiers);
+                self.base(id)?;
+                self.out.byte(b' ');
+                Ok(())
+            }
+        }
+    }
+
+    fn qualifiers(&mut self, qualifiers: u8) {
+        for (bit, word) in [
+            (CONST, "const "),
+            (VOLATILE, "volatile "),
+            (RESTRICT, "restrict "),
+        ] {
+            if qualifiers & bit != 0 {
+                self.out.str(word);
+            }
+        }
+    }
+
+    /// The qualifiers in front of an unnamed member's record.
+    pub fn qualifiers_of(&mut self, mut id: TypeId) {
+        let mut qualifiers = 0;
+        for _ in 0..MAX_DEPTH {
+            qualifiers |= match self.btf.kind(id) {
+                Kind::Const => CONST,
+                Kind::Volatile => VOLATILE,
+                Kind::Restrict | Kind::TypeTag | Kind::Typedef => 0,
+                _ => break,
+            };
+            id = self.btf.ty(id).target();
+        }
+        self.qualifiers(qualifiers);
+    }
+
+    /// The type at the end of a chain of pointers, arrays and prototypes.
+    fn base(&mut self, id: TypeId) -> Result<(), Error> {
+        let kind = self.btf.kind(id);
+        if kind == Kind::Void {
+            self.out.str("void");
+            return Ok(());
+        }
+        let slot = self.defs.slot_of(id);
+        if slot == 0 {
+            let what = format!("{} is used as a type, but is none", in_words(self.btf, id));
+            return Err(Error::new(self.btf, id, what));
+        }
+        let def = self.defs.get(slot);
+        if self.is_plain(slot) {
+            self.plain(slot);
+        } else if def.class == DefClass::Enum {
+            self.odd_enum(slot)?;
+        } else {
+            self.record_keyword(def);
+            self.record_body(slot)?;
+        }
+        Ok(())
+    }
+
+    /// An enum that has no name, or no enumerators.
+    fn odd_enum(&mut self, slot: Slot) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        if def.is(Def::INCOMPLETE) || (slot < self.defs.first_own && !def.is(Def::HOISTED)) {
+            // Nobody can define it here, but its size is known.
+            let unsigned = !self.btf.ty(def.id).kind_flag();
+            match super::defs::int_text(def.size, unsigned) {
+                Some(text) => self.out.str(text),
+                None => {
+                    let what = format!(
+                        "{} has {} bytes: C has no such enum",
+                        in_words(self.btf, def.id),
+                        def.size
+                    );
+                    return Err(Error::new(self.btf, def.id, what));
+                }
+            }
+        } else if def.is(Def::HOISTED) {
+            self.out.str("__typeof__(");
+            self.hoisted_name(slot);
+            self.out.byte(b')');
+        } else {
+            self.out.str("enum ");
+            self.enum_body(slot)?;
+        }
+        Ok(())
+    }
+
+    /// The name of the variable that lends an unnamed enum its type.
+    pub fn hoisted_name(&mut self, slot: Slot) {
+        let first = self.btf.ty(self.defs.get(slot).id).enumerators().next();
+        self.out.str("__btfleet__enum_");
+        if let Some(e) = first {
+            let tail = self.btf.name_tail(e.name);
+            let suffix = self
+                .naming
+                .enumerators
+                .get(&(slot, 0))
+                .copied()
+                .unwrap_or(0);
+            let read = scan(tail);
+            if read.plain || names::is_c23(&tail[..read.len]) {
+                self.out.copy(tail, read.len);
+                self.number_suffix(suffix);
+            } else {
+                self.write_name(tail, read, suffix);
+            }
+        }
+    }
+
+    /// All that stands behind the name.
+    fn suffix(&mut self, id: TypeId, depth: u32) -> Result<(), Error> {
+        let mut at = id;
+        for _ in depth..=MAX_DEPTH {
+            let ty = self.btf.ty(at);
+            at = match ty.kind() {
+                Kind::Ptr => {
+                    let target = self.unqualified(ty.target());
+                    if matches!(self.btf.kind(target), Kind::Array | Kind::FuncProto) {
+                        self.out.byte(b')');
+                    }
+                    target
+                }
+                Kind::Array => {
+                    let Some(array) = ty.array() else {
+                        return Ok(());
+                    };
+                    self.out.byte(b'[');
+                    self.out.number(u64::from(array.count));
+                    self.out.byte(b']');
+                    array.element
+                }
+                Kind::FuncProto => {
+                    self.parameters(at, false, depth + 1)?;
+                    let result = ends_in(self.btf, self.defs, ty.target());
+                    if result == Kind::Array as u32 || result == Kind::FuncProto as u32 {
+                        let what =
+                            format!("{} returns an array or a function", in_words(self.btf, at));
+                        return Err(Error::new(self.btf, at, what));
+                    }
+                    ty.target()
+                }
+                Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => ty.target(),
+                _ => return Ok(()),
+            };
+        }
+        Ok(())
+    }
+
+    fn unqualified(&self, mut id: TypeId) -> TypeId {
+        for _ in 0..MAX_DEPTH {
+            if !self.btf.kind(id).is_modifier() {
+                break;
+            }
+            id = self.btf.ty(id).target();
+        }
+        id
+    }
+
+    /// `(int a, …)`.
+    fn parameters(&mut self, proto: TypeId, named: bool, depth: u32) -> Result<(), Error> {
+        let ty = self.btf.ty(proto);
+        let count = ty.params().len();
+        self.out.byte(b'(');
+        if count == 0 {
+            self.out.str("void");
+        }
+        for (i, p) in ty.params().enumerate() {
+            if i > 0 {
+                self.out.str(", ");
+            }
+            if p.ty == TypeId::VOID && i + 1 == count {
+                // Before C23, `...` needs a parameter before it; `()` says as much.
+                if i > 0 {
+                    self.out.str("...");
+                }
+                break;
+            }
+            if ends_in(self.btf, self.defs, p.ty) == Kind::Void as u32 {
+                let what = format!("{} has a parameter of type void", in_words(self.btf, proto));
+                return Err(Error::new(self.btf, proto, what));
+            }
+            self.prefix(p.ty, 0, false, depth + 1)?;
+            let tail = self.btf.name_tail(p.name);
+            let name = scan(tail);
+            if named && name.len > 0 && self.can_name(proto, i, &tail[..name.len]) {
+                self.write_name(tail, name, 0);
+            } else if self.out.buf.last() == Some(&b' ') {
+                self.out.buf.pop();
+            }
+            self.suffix(p.ty, depth + 1)?;
+        }
+        self.out.byte(b')');
+        Ok(())
+    }
+
+    /// Whether a parameter can bear its name: it hides no typedef, and no other parameter has it.
+    fn can_name(&self, proto: TypeId, number: usize, name: &[u8]) -> bool {
+        !self.defs.is_taken(self.btf, name, true)
+            && self
+                .btf
+                .ty(proto)
+                .params()
+                .take(number.min(64))
+                .all(|p| self.btf.name(p.name) != name)
+            && number < 64
+    }
+
+    /// A definition's name with its suffix.
+    #[inline]
+    pub fn name_of(&mut self, def: &Def) {
+        let tail = self.btf.name_tail(def.name);
+        let mut read = scan(tail);
+        read.plain = !def.is(Def::ESCAPED);
+        self.write_name(tail, read, def.suffix);
+    }
+
+    /// A name, escaped where C wants it, with its suffix.
+    #[inline]
+    pub fn write_name(&mut self, tail: &[u8], name: Scan, suffix: u32) {
+        if name.plain {
+            self.out.copy(tail, name.len);
+        } else {
+            self.odd_name(&tail[..name.len], suffix);
+        }
+        if suffix > 1 {
+            self.number_suffix(suffix);
+        }
+    }
+
+    fn number_suffix(&mut self, suffix: u32) {
+        if suffix > 1 {
+            self.out.str("___");
+            self.out.number(u64::from(suffix));
+        }
+    }
+
+    #[cold]
+    fn odd_name(&mut self, name: &[u8], suffix: u32) {
+        let c23 = names::C23.iter().position(|word| word.as_bytes() == name);
+        match c23 {
+            Some(_) if suffix > 1 => self.out.bytes(name),
+            Some(n) => {
+                self.wants.c23 |= 1 << n;
+                self.out.str("__btfleet__c23_");
+                self.out.bytes(name);
+            }
+            None => names::escape(name, &mut self.out.buf),
+        }
+    }
+
+    /// An attribute that we know, as the macro that stands for it; of others nothing is printed.
+    fn type_tag(&mut self, name: crate::btf::StrOffset, by_itself: bool) {
+        let name = self.btf.name(name);
+        let known = ATTRIBUTES
+            .iter()
+            .position(|(tag, flag, ..)| *tag == name && *flag == by_itself);
+        if let Some(n) = known {
+            self.wants.attributes |= 1 << n;
+            self.out.str(ATTRIBUTES[n].2);
+            self.out.byte(b' ');
+        }
+    }
+
+    /// Puts around and before the text from `start` on what it wants.
+    #[cold]
+    pub fn wrap(&mut self, start: usize, wants: Wants) {
+        let mut before = String::new();
+        for (n, word) in names::C23.iter().enumerate() {
+            if wants.c23 & !self.has.c23 & 1 << n != 0 {
+                before.push_str(&format!(
+                    "#if !true\n#define __btfleet__c23_{word} {word}\n#else\n#define __btfleet__c23_{word} __btfleet_{word}\n#endif\n\n"
+                ));
+            }
+        }
+        for (n, (_, _, name, text, condition)) in ATTRIBUTES.iter().enumerate() {
+            if wants.attributes & !self.has.attributes & 1 << n != 0 {
+                before.push_str(&format!(
+                    "#if {condition}\n#define {name} {text}\n#else\n#define {name}\n#endif\n\n"
+                ));
+            }
+        }
+        self.has.c23 |= wants.c23;
+        self.has.attributes |= wants.attributes;
+        if wants.ignored_qualifiers || wants.visibility {
+            before.push_str("#pragma GCC diagnostic push\n");
+            if wants.ignored_qualifiers {
+                before.push_str("#pragma GCC diagnostic ignored \"-Wignored-qualifiers\"\n");
+            }
+            if wants.visibility {
+                before.push_str(
+                    "#ifdef __clang__\n#pragma GCC diagnostic ignored \"-Wvisibility\"\n#endif\n",
+                );
+            }
+            // Behind the text comes a blank line already.
+            self.out.buf.pop();
+            self.out.str("#pragma GCC diagnostic pop\n\n");
+        }
+        self.out.buf.splice(start..start, before.into_bytes());
+    }
+}

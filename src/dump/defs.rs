@@ -1,0 +1,657 @@
+//! What a header defines: one [`Def`] for each distinct type that C gives a body or a name.
+
+use super::error::{Error, in_words};
+use super::hash::Hash;
+use super::twins::{self, Class, class_of};
+use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+
+/// An index into the definitions; 0 is none.
+pub(super) type Slot = u32;
+
+/// A definition, or what stands for one: named and unnamed records and enums, typedefs, arithmetic types.
+#[derive(Clone, Debug)]
+pub(super) struct Def {
+    /// The type that stands for all that are equal to it.
+    pub id: TypeId,
+    pub name: StrOffset,
+    pub class: DefClass,
+    pub state: State,
+    /// [`Def::PACKED`] and the others.
+    pub flags: u16,
+    /// Alignment in bytes as this header's C gives it.
+    pub align: u8,
+    /// A typedef's: the record that must be complete where the typedef is used by value.
+    pub needs: Slot,
+    /// An arithmetic type's: its C text's number. A typedef's: the kind of type that it ends in.
+    pub text: u32,
+    /// Mentions in what is printed.
+    pub uses: u32,
+    /// 0, or the n of `name___n`.
+    pub suffix: u32,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DefClass {
+    Struct,
+    Union,
+    Enum,
+    Typedef,
+    Arithmetic,
+}
+
+/// Where the ordering walk is with a definition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    New,
+    Open,
+    Done,
+}
+
+impl Def {
+    /// A record with `__attribute__((packed))`.
+    pub const PACKED: u16 = 1;
+    /// A record whose layout C does not give by itself: padding has to be printed.
+    pub const PADDED: u16 = 2;
+    /// A struct whose members overlap: printed as a union of packed structs.
+    pub const OVERLAPS: u16 = 4;
+    /// The name is no C identifier, or a compiler's: printed escaped.
+    pub const ESCAPED: u16 = 8;
+    /// Mentioned in a parameter list before it is defined: declared first.
+    pub const FORWARD: u16 = 16;
+    /// Only declared.
+    pub const INCOMPLETE: u16 = 32;
+    /// An unnamed enum that needs a name to be referred to by.
+    pub const HOISTED: u16 = 64;
+
+    pub fn is(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn new(ty: &Type<'_>, class: DefClass) -> Def {
+        Def {
+            id: ty.id(),
+            name: ty.name(),
+            class,
+            state: State::New,
+            flags: 0,
+            align: 1,
+            needs: 0,
+            text: 0,
+            uses: 0,
+            suffix: 0,
+            size: u64::from(ty.size()),
+        }
+    }
+}
+
+/// A named definition's place in the order of names.
+#[derive(Clone, Copy)]
+pub(super) struct Named {
+    /// The name's first 16 bytes, big-endian, padded with zeros.
+    key: u128,
+    at: StrOffset,
+    pub typedef: bool,
+    pub slot: Slot,
+}
+
+/// The definitions of a BTF (and of its base), and which type is which of them.
+#[derive(Clone)]
+pub(super) struct Defs {
+    /// For each type id; 0 for what is no definition.
+    pub slot: Vec<Slot>,
+    pub defs: Vec<Def>,
+    /// Named ones, the base's included, in the order of their names.
+    pub named: Vec<Named>,
+    /// Unnamed enums, each once, ordered by content.
+    pub unnamed_enums: Vec<Slot>,
+    /// FUNCs that are kfuncs.
+    pub kfuncs: Vec<TypeId>,
+    /// FUNCs with the tag `bpf_fastcall`.
+    pub fastcalls: Vec<TypeId>,
+    /// C texts of arithmetic types.
+    pub texts: Vec<String>,
+    /// Names of equal rank among same-named definitions: their order by content.
+    pub rank: HashMap<Slot, u32>,
+    /// Definitions from here on are this BTF's own, those below its base's.
+    pub first_own: Slot,
+    /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
+    pub old_bit_fields: bool,
+}
+
+impl Defs {
+    /// Finds the definitions of a BTF that stands alone.
+    pub fn new(btf: &Btf<'_>) -> Result<Defs, Error> {
+        let mut defs = Defs {
+            slot: Vec::new(),
+            defs: Vec::with_capacity(btf.types().len() / 5),
+            named: Vec::new(),
+            unnamed_enums: Vec::new(),
+            kfuncs: Vec::new(),
+            fastcalls: Vec::new(),
+            texts: Vec::new(),
+            rank: HashMap::new(),
+            first_own: 1,
+            old_bit_fields: false,
+        };
+        // Slot 0 is nobody's.
+        defs.defs
+            .push(Def::new(&btf.ty(TypeId::VOID), DefClass::Arithmetic));
+        defs.collect(btf)?;
+        Ok(defs)
+    }
+
+    /// Goes on from a base's definitions, whose names stay as they are.
+    pub fn on_base(base: &Defs, split: &Btf<'_>) -> Result<Defs, Error> {
+        let mut defs = base.clone();
+        defs.first_own = defs.defs.len() as Slot;
+        defs.kfuncs.clear();
+        defs.fastcalls.clear();
+        defs.rank.clear();
+        for def in &mut defs.defs {
+            def.uses = 0;
+            def.flags &= !Def::FORWARD;
+        }
+        defs.collect(split)?;
+        Ok(defs)
+    }
+
+    #[inline]
+    pub fn slot_of(&self, id: TypeId) -> Slot {
+        self.slot.get(id.0 as usize).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    pub fn get(&self, slot: Slot) -> &Def {
+        &self.defs[slot as usize]
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, slot: Slot) -> &mut Def {
+        &mut self.defs[slot as usize]
+    }
+
+    /// This BTF's own named definitions, in the order of their names.
+    pub fn own_named(&self) -> impl Iterator<Item = Slot> + '_ {
+        let own = |n: &Named| n.slot >= self.first_own || self.get(n.slot).state == State::New;
+        self.named.iter().filter(move |n| own(n)).map(|n| n.slot)
+    }
+
+    fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
+        self.slot.resize(btf.end_id() as usize, 0);
+        let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 8);
+        let mut unnamed_enums: Vec<TypeId> = Vec::new();
+        for id in btf.own_ids() {
+            let class = match btf.kind(id) {
+                Kind::Struct => DefClass::Struct,
+                Kind::Union => DefClass::Union,
+                Kind::Enum | Kind::Enum64 => DefClass::Enum,
+                Kind::Typedef => DefClass::Typedef,
+                Kind::Fwd => DefClass::Struct,
+                Kind::Int | Kind::Float => {
+                    self.arithmetic(btf, &btf.ty(id))?;
+                    continue;
+                }
+                Kind::DeclTag => {
+                    self.tag(btf, &btf.ty(id));
+                    continue;
+                }
+                _ => continue,
+            };
+            let ty = btf.ty(id);
+            let key = sort_key(btf.name_tail(ty.name()));
+            if key == 0 {
+                match class {
+                    DefClass::Enum => unnamed_enums.push(id),
+                    _ if ty.kind() == Kind::Fwd => {
+                        return Err(Error::new(btf, id, "a forward declaration without a name"));
+                    }
+                    _ => {
+                        let slot = self.push(Def::new(&ty, class));
+                        self.slot[id.0 as usize] = slot;
+                    }
+                }
+                continue;
+            }
+            named.push(Named {
+                key,
+                at: ty.name(),
+                typedef: class == DefClass::Typedef,
+                slot: id.0,
+            });
+        }
+        let name = |id: &TypeId| btf.name(btf.ty(*id).name());
+        self.kfuncs
+            .sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
+        self.kfuncs.dedup();
+        named.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.slot.cmp(&b.slot)));
+        self.define_named(btf, &named);
+        self.define_unnamed_enums(btf, unnamed_enums)
+    }
+
+    fn push(&mut self, def: Def) -> Slot {
+        self.defs.push(def);
+        (self.defs.len() - 1) as Slot
+    }
+
+    fn tag(&mut self, btf: &Btf<'_>, ty: &Type<'_>) {
+        if ty.component().is_some() || btf.kind(ty.target()) != Kind::Func {
+            return;
+        }
+        match btf.name(ty.name()) {
+            b"bpf_kfunc" => self.kfuncs.push(ty.target()),
+            b"bpf_fastcall" => self.fastcalls.push(ty.target()),
+            _ => {}
+        }
+    }
+
+    /// Makes a definition of each name, or several where different types share it. `sorted` holds type ids
+    /// in place of slots.
+    fn define_named(&mut self, btf: &Btf<'_>, sorted: &[Named]) {
+        let base = std::mem::take(&mut self.named);
+        let mut groups: Vec<Vec<TypeId>> = Vec::new();
+        let mut group_at: Vec<Named> = Vec::new();
+        let mut out: Vec<Named> = Vec::with_capacity(base.len() + sorted.len());
+        let mut rest = sorted;
+        while let Some((first, behind)) = rest.split_first() {
+            let same = |n: &&Named| compare_named(btf, first, n).is_eq();
+            let len = 1 + behind.iter().take_while(same).count();
+            let (mine, others) = rest.split_at(len);
+            rest = others;
+            let of_base = find_named(btf, &base, first);
+            if mine.len() == 1 && of_base.is_empty() {
+                let slot = self.define(btf, TypeId(first.slot));
+                out.push(Named { slot, ..*first });
+                continue;
+            }
+            let mut group: Vec<TypeId> = of_base.iter().map(|n| self.get(n.slot).id).collect();
+            group.extend(mine.iter().map(|n| TypeId(n.slot)));
+            groups.push(group);
+            group_at.push(*first);
+        }
+        if !groups.is_empty() {
+            self.define_twins(btf, &groups, &group_at, &mut out);
+        }
+        out.extend(base);
+        let rank = |n: &Named| self.rank.get(&n.slot).copied().unwrap_or(0);
+        // Stable, and quick on what is in order already.
+        out.sort_by(|a, b| {
+            compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot)))
+        });
+        self.named = out;
+    }
+
+    fn define(&mut self, btf: &Btf<'_>, id: TypeId) -> Slot {
+        let ty = btf.ty(id);
+        let (class, declares) = match class_of(&ty) {
+            Some((Class::Struct, declares)) => (DefClass::Struct, declares),
+            Some((Class::Union, declares)) => (DefClass::Union, declares),
+            Some((Class::Enum, declares)) => (DefClass::Enum, declares),
+            _ => (DefClass::Typedef, false),
+        };
+        let mut def = Def::new(&ty, class);
+        if declares {
+            def.flags |= Def::INCOMPLETE;
+        }
+        if class == DefClass::Enum {
+            (def.align, def.state) = (natural_align(def.size), State::Done);
+        }
+        if !super::text::scan(btf.name_tail(ty.name())).plain {
+            def.flags |= Def::ESCAPED;
+        }
+        let slot = self.push(def);
+        self.slot[id.0 as usize] = slot;
+        slot
+    }
+
+    /// Names that several types bear: equal types become one definition, different ones several.
+    fn define_twins(
+        &mut self,
+        btf: &Btf<'_>,
+        groups: &[Vec<TypeId>],
+        names: &[Named],
+        out: &mut Vec<Named>,
+    ) {
+        let equal = {
+            let grouped: HashSet<TypeId> = groups.iter().flatten().copied().collect();
+            let leaf = |id: TypeId| self.leaf(btf, id, &grouped);
+            twins::refine(btf, groups, |id| id, leaf)
+        };
+        let mut standing: HashMap<u32, TypeId> = HashMap::new();
+        let mut several: Vec<Vec<TypeId>> = Vec::new();
+        for (group, name) in groups.iter().zip(names) {
+            let mut ids: Vec<TypeId> = Vec::new();
+            // What defines stands before what only declares, and the base's before our own.
+            let declares = |id: &TypeId| matches!(class_of(&btf.ty(*id)), Some((_, true)));
+            let (declared, defined): (Vec<TypeId>, Vec<TypeId>) =
+                group.iter().copied().partition(declares);
+            for id in defined.into_iter().chain(declared) {
+                let Some(label) = equal.label(id) else {
+                    continue;
+                };
+                let Some(first) = standing.get(&label).copied() else {
+                    standing.insert(label, id);
+                    if self.slot_of(id) == 0 {
+                        let slot = self.define(btf, id);
+                        out.push(Named { slot, ..*name });
+                    }
+                    ids.push(id);
+                    continue;
+                };
+                let (slot, before) = (self.slot_of(first), self.slot_of(id));
+                if before != 0 {
+                    // The base only declares what this BTF defines: its types refer to the base's slot.
+                    let ours = self.get(slot).clone();
+                    let def = self.get_mut(before);
+                    let suffix = def.suffix;
+                    *def = Def { suffix, ..ours };
+                    self.slot[first.0 as usize] = before;
+                    out.retain(|n| n.slot != slot);
+                } else {
+                    self.slot[id.0 as usize] = slot;
+                }
+            }
+            if ids.len() > 1 {
+                several.push(ids);
+            }
+        }
+        if several.is_empty() {
+            return;
+        }
+        // Once more over those that differ, as if each type were there once, so that the order among them
+        // does not depend on how often a type was written down.
+        let grouped: HashSet<TypeId> = several.iter().flatten().copied().collect();
+        let canon = |id: TypeId| match equal.label(id) {
+            Some(label) => standing.get(&label).copied().unwrap_or(id),
+            None => id,
+        };
+        let order = twins::refine(btf, &several, canon, |id| self.leaf(btf, id, &grouped));
+        for id in several.iter().flatten() {
+            self.rank
+                .insert(self.slot_of(*id), order.label(*id).unwrap_or(0));
+        }
+    }
+
+    /// A named definition that is alone of its name stands for itself: a value of its name.
+    fn leaf(&self, btf: &Btf<'_>, id: TypeId, grouped: &HashSet<TypeId>) -> Option<u128> {
+        if id == TypeId::VOID {
+            return Some(0);
+        }
+        let slot = self.slot_of(id);
+        if slot == 0 || grouped.contains(&id) {
+            return None;
+        }
+        let def = self.get(slot);
+        if grouped.contains(&def.id) || def.class == DefClass::Arithmetic {
+            return None;
+        }
+        let name = btf.name(def.name);
+        if name.is_empty() {
+            return None;
+        }
+        let mut h = Hash::new();
+        h.word(def.class as u64);
+        h.word(u64::from(def.suffix));
+        h.bytes(name);
+        Some(h.finish())
+    }
+
+    fn define_unnamed_enums(&mut self, btf: &Btf<'_>, ids: Vec<TypeId>) -> Result<(), Error> {
+        let first = |id: TypeId| {
+            btf.ty(id)
+                .enumerators()
+                .next()
+                .map_or(0, |e| sort_key(btf.name_tail(e.name)))
+        };
+        let mut keyed: Vec<(u128, TypeId)> = ids.into_iter().map(|id| (first(id), id)).collect();
+        keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| compare_enums(btf, a.1, b.1)));
+        let mut out: Vec<Slot> = Vec::with_capacity(keyed.len() + self.unnamed_enums.len());
+        let base = std::mem::take(&mut self.unnamed_enums);
+        let mut last: Option<TypeId> = None;
+        for (_, id) in keyed {
+            let ty = btf.ty(id);
+            if ty.vlen() == 0 {
+                // Says nothing that C could: an integer of its size.
+                let text = int_text(u64::from(ty.size()), true).ok_or_else(|| {
+                    Error::new(btf, id, format!("an enum of {} bytes", ty.size()))
+                })?;
+                self.arithmetic_def(&ty, text.to_string());
+                continue;
+            }
+            if let Some(last) = last
+                && compare_enums(btf, last, id).is_eq()
+            {
+                self.slot[id.0 as usize] = self.slot_of(last);
+                continue;
+            }
+            let find = base.binary_search_by(|s| compare_enums(btf, self.get(*s).id, id));
+            if let Ok(found) = find {
+                self.slot[id.0 as usize] = base[found];
+                continue;
+            }
+            let mut def = Def::new(&ty, DefClass::Enum);
+            (def.align, def.state) = (natural_align(def.size), State::Done);
+            let slot = self.push(def);
+            self.slot[id.0 as usize] = slot;
+            out.push(slot);
+            last = Some(id);
+        }
+        if !base.is_empty() {
+            out.extend(base);
+            out.sort_by(|a, b| compare_enums(btf, self.get(*a).id, self.get(*b).id));
+        }
+        self.unnamed_enums = out;
+        Ok(())
+    }
+
+    fn arithmetic(&mut self, btf: &Btf<'_>, ty: &Type<'_>) -> Result<(), Error> {
+        let text = match ty.kind() {
+            Kind::Float => float_text(btf.name(ty.name()), ty.size()),
+            _ => {
+                let int = ty.int();
+                let signed = int.is_some_and(|i| i.is_signed());
+                let bool = int.is_some_and(|i| i.is_bool());
+                self.old_bit_fields |= int.is_some_and(|i| {
+                    i.bit_offset() > 0 || u64::from(i.bits()) < u64::from(i.size) * 8
+                });
+                integer_text(
+                    btf.name(ty.name()),
+                    ty.size(),
+                    signed,
+                    bool,
+                    btf.pointer_size(),
+                )
+            }
+        };
+        let Some(text) = text else {
+            let what = format!(
+                "{} of {} bytes: C has none",
+                in_words(btf, ty.id()),
+                ty.size()
+            );
+            return Err(Error::new(btf, ty.id(), what));
+        };
+        self.arithmetic_def(ty, text);
+        Ok(())
+    }
+
+    fn arithmetic_def(&mut self, ty: &Type<'_>, text: String) {
+        let number = match self.texts.iter().rposition(|t| *t == text) {
+            Some(n) => n,
+            None => {
+                self.texts.push(text);
+                self.texts.len() - 1
+            }
+        };
+        let mut def = Def::new(ty, DefClass::Arithmetic);
+        def.text = number as u32;
+        def.align = natural_align(def.size);
+        def.state = State::Done;
+        let slot = self.push(def);
+        self.slot[ty.id().0 as usize] = slot;
+    }
+}
+
+/// The alignment that C gives a scalar of this size on the `bpf` target and on 64-bit machines.
+pub(super) fn natural_align(size: u64) -> u8 {
+    match size {
+        2 | 4 | 8 | 16 => size as u8,
+        12 => 4,
+        _ => 1,
+    }
+}
+
+/// The C spelling of an integer by its size.
+pub(super) fn int_text(size: u64, unsigned: bool) -> Option<&'static str> {
+    Some(match (size, unsigned) {
+        (1, false) => "signed char",
+        (1, true) => "unsigned char",
+        (2, false) => "short",
+        (2, true) => "unsigned short",
+        (4, false) => "int",
+        (4, true) => "unsigned int",
+        (8, false) => "long long",
+        (8, true) => "unsigned long long",
+        (16, false) => "__int128",
+        (16, true) => "unsigned __int128",
+        _ => return None,
+    })
+}
+
+/// The C spelling of an INT: its own name where that is a C type of that size and sign, else one that is.
+fn integer_text(
+    name: &[u8],
+    size: u32,
+    signed: bool,
+    bool: bool,
+    pointer_size: u32,
+) -> Option<String> {
+    if bool && size == 1 {
+        return Some("_Bool".into());
+    }
+    if size == 1 && name == b"char" {
+        return Some("char".into());
+    }
+    let words = std::str::from_utf8(name).unwrap_or("");
+    let is_int = |w: &str| {
+        matches!(
+            w,
+            "long" | "short" | "int" | "unsigned" | "signed" | "char" | "__int128"
+        )
+    };
+    if !words.is_empty() && words.split(' ').all(is_int) {
+        let count = |w: &str| words.split(' ').filter(|x| *x == w).count();
+        let natural = match (
+            count("long"),
+            count("short"),
+            count("char"),
+            count("__int128"),
+        ) {
+            (0, 0, 0, 1) => 16,
+            (1, 0, 0, 0) => pointer_size,
+            (2, 0, 0, 0) => 8,
+            (0, 1, 0, 0) => 2,
+            (0, 0, 1, 0) => 1,
+            (0, 0, 0, 0) => 4,
+            _ => 0,
+        };
+        let plain_char = natural == 1 && count("signed") + count("unsigned") == 0;
+        if natural == size && (count("unsigned") > 0) != signed && !plain_char {
+            return Some(words.to_string());
+        }
+    }
+    int_text(u64::from(size), !signed).map(str::to_string)
+}
+
+/// The C spelling of a FLOAT. What the `bpf` target lacks becomes an integer of the same size.
+fn float_text(name: &[u8], size: u32) -> Option<String> {
+    Some(match (name, size) {
+        (_, 4) => "float".into(),
+        (_, 8) => "double".into(),
+        (_, 2 | 16) => int_text(u64::from(size), true)?.into(),
+        (_, 12) => "struct { unsigned int words[3]; }".into(),
+        _ => return None,
+    })
+}
+
+/// A name's first 16 bytes as a number that orders as the bytes do; 0 for the empty name.
+#[inline]
+fn sort_key(tail: &[u8]) -> u128 {
+    let block = match tail.first_chunk::<16>() {
+        Some(block) => *block,
+        None => {
+            let mut block = [0; 16];
+            block[..tail.len()].copy_from_slice(tail);
+            block
+        }
+    };
+    let word = u128::from_be_bytes(block);
+    let ones = u128::from_be_bytes([1; 16]);
+    // The highest byte that is NUL: `carry` is exact from the lowest NUL up, so look at the reverse.
+    let reversed = word.swap_bytes();
+    let nul = reversed.wrapping_sub(ones) & !reversed & (ones << 7);
+    if nul == 0 {
+        return word;
+    }
+    let keep = nul.trailing_zeros() / 8;
+    match keep {
+        0 => 0,
+        n => word & (u128::MAX << (128 - 8 * n)),
+    }
+}
+
+fn rest_of<'b>(btf: &Btf<'b>, n: &Named) -> &'b [u8] {
+    if n.key as u8 == 0 {
+        return &[];
+    }
+    let name = btf.name(n.at);
+    name.get(16..).unwrap_or_default()
+}
+
+/// By name, then by namespace: tags before typedefs.
+pub(super) fn compare_named(btf: &Btf<'_>, a: &Named, b: &Named) -> Ordering {
+    a.key
+        .cmp(&b.key)
+        .then_with(|| match a.at == b.at {
+            true => Ordering::Equal,
+            false => rest_of(btf, a).cmp(rest_of(btf, b)),
+        })
+        .then(a.typedef.cmp(&b.typedef))
+}
+
+/// Those of a sorted list that share a name and namespace with `like`.
+fn find_named<'n>(btf: &Btf<'_>, sorted: &'n [Named], like: &Named) -> &'n [Named] {
+    let from = sorted.partition_point(|n| compare_named(btf, n, like).is_lt());
+    let behind = &sorted[from..];
+    &behind[..behind.partition_point(|n| compare_named(btf, n, like).is_eq())]
+}
+
+impl Defs {
+    /// Whether some definition of this namespace bears exactly this name.
+    pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
+        let tail = [name, b"\0"].concat();
+        let key = sort_key(&tail);
+        let rest = name.get(16..).unwrap_or_default();
+        let less = |n: &Named| {
+            n.key
+                .cmp(&key)
+                .then_with(|| rest_of(btf, n).cmp(rest))
+                .then(n.typedef.cmp(&typedef))
+        };
+        self.named.binary_search_by(less).is_ok()
+    }
+}
+
+/// Orders enums by content: names, then values, then size and sign.
+fn compare_enums(btf: &Btf<'_>, a: TypeId, b: TypeId) -> Ordering {
+    let (a, b) = (btf.ty(a), btf.ty(b));
+    let row = |e: crate::btf::Enumerator| (btf.name(e.name), e.value);
+    a.enumerators()
+        .map(row)
+        .cmp(b.enumerators().map(row))
+        .then(a.size().cmp(&b.size()))
+        .then(a.kind_flag().cmp(&b.kind_flag()))
+}

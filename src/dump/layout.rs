@@ -1,0 +1,322 @@
+//! Where C puts members, and what it takes to make it put them where the kernel has them.
+//!
+//! Alignment is natural wherever size and offsets allow it, and less where they demand it: a record in
+//! which some member cannot lie where the kernel has it is packed. Holes that C would not leave by itself
+//! are filled with unnamed bit-fields, never wider than the record's own alignment, so that they change
+//! no alignment on any target.
+
+use super::defs::{Def, DefClass, Defs, Slot};
+use super::error::{Error, in_words, shown};
+use super::order::{MAX_DEPTH, unnamed_member};
+use crate::btf::{Btf, Kind, Member, TypeId};
+
+/// How a type lies in memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// Size in bytes.
+    pub size: u64,
+    /// Alignment in bytes.
+    pub align: u64,
+    /// Objects can have it: it is no `void`, function or incomplete type.
+    pub object: bool,
+    /// An integer or enum, as bit-fields are.
+    pub integer: bool,
+}
+
+impl Shape {
+    const NONE: Shape = Shape {
+        size: 0,
+        align: 1,
+        object: false,
+        integer: false,
+    };
+}
+
+/// How a type lies in memory; the records that it holds are laid out already.
+pub(super) fn shape(btf: &Btf<'_>, defs: &Defs, id: TypeId) -> Shape {
+    let mut at = id;
+    let mut times: u64 = 1;
+    let mut array = false;
+    for _ in 0..=MAX_DEPTH {
+        let def = match btf.kind(at) {
+            Kind::Ptr => {
+                let size = u64::from(btf.pointer_size());
+                return Shape {
+                    size: size.saturating_mul(times),
+                    align: size,
+                    object: true,
+                    integer: false,
+                };
+            }
+            Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
+                at = btf.ty(at).target();
+                continue;
+            }
+            Kind::Array => {
+                let Some(of) = btf.ty(at).array() else {
+                    return Shape::NONE;
+                };
+                times = times.saturating_mul(u64::from(of.count));
+                array = true;
+                at = of.element;
+                continue;
+            }
+            Kind::Typedef => {
+                let def = defs.get(defs.slot_of(at));
+                if def.needs != 0 {
+                    defs.get(def.needs)
+                } else {
+                    def
+                }
+            }
+            Kind::Void | Kind::FuncProto => return Shape::NONE,
+            _ => defs.get(defs.slot_of(at)),
+        };
+        let ends_in = match def.class {
+            DefClass::Typedef => def.text,
+            _ => btf.kind(def.id) as u32,
+        };
+        let is = |kinds: &[Kind]| kinds.iter().any(|k| *k as u32 == ends_in);
+        return Shape {
+            size: def.size.saturating_mul(times),
+            align: u64::from(def.align),
+            object: !is(&[Kind::Void, Kind::FuncProto, Kind::Fwd]),
+            integer: is(&[Kind::Int, Kind::Enum, Kind::Enum64]) && !array,
+        };
+    }
+    Shape::NONE
+}
+
+/// Notes what a typedef's objects are like.
+pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
+    let target = btf.ty(defs.get(slot).id).target();
+    // A record that is only named, not used, may come later: whoever uses the typedef looks there.
+    let mut at = target;
+    let mut needs = 0;
+    for _ in 0..=MAX_DEPTH {
+        match btf.kind(at) {
+            Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
+                at = btf.ty(at).target()
+            }
+            Kind::Struct | Kind::Union | Kind::Fwd => {
+                let of = defs.slot_of(at);
+                if !btf.name(defs.get(of).name).is_empty() {
+                    needs = of;
+                }
+                break;
+            }
+            Kind::Typedef => {
+                needs = defs.get(defs.slot_of(at)).needs;
+                break;
+            }
+            _ => break,
+        }
+    }
+    let ends_in = match btf.kind(at) {
+        Kind::Typedef => defs.get(defs.slot_of(at)).text,
+        kind => kind as u32,
+    };
+    let shape = match needs {
+        0 => shape(btf, defs, target),
+        _ => Shape::NONE,
+    };
+    let def = defs.get_mut(slot);
+    (def.needs, def.text) = (needs, ends_in);
+    (def.size, def.align) = (shape.size, shape.align as u8);
+}
+
+/// The kind of type that modifiers and typedefs end in.
+pub(super) fn ends_in(btf: &Btf<'_>, defs: &Defs, mut id: TypeId) -> u32 {
+    for _ in 0..=MAX_DEPTH {
+        match btf.kind(id) {
+            Kind::Typedef => return defs.get(defs.slot_of(id)).text,
+            kind if kind.is_modifier() => id = btf.ty(id).target(),
+            kind => return kind as u32,
+        }
+    }
+    Kind::Void as u32
+}
+
+/// A member as C lays it out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placed {
+    /// First bit.
+    pub start: u64,
+    /// Width in bits, for a bit-field.
+    pub width: Option<u64>,
+    /// Size of the member's type in bits.
+    pub size: u64,
+    /// Alignment of the member's type in bits.
+    pub align: u64,
+}
+
+impl Placed {
+    pub fn end(&self) -> u64 {
+        self.start + self.width.unwrap_or(self.size)
+    }
+}
+
+/// Where a member lies; `None` for an unnamed one that C cannot declare.
+pub(super) fn place(
+    btf: &Btf<'_>,
+    defs: &Defs,
+    m: &Member,
+) -> Result<Option<Placed>, (TypeId, String)> {
+    let unnamed = btf.name_tail(m.name).first() == Some(&0);
+    let of = match unnamed {
+        true => match unnamed_member(btf, defs, m.ty) {
+            Some(record) => record,
+            None => return Ok(None),
+        },
+        false => m.ty,
+    };
+    let shape = shape(btf, defs, of);
+    if !shape.object {
+        return Err((m.ty, "has a type that no object has".into()));
+    }
+    let (mut start, mut width) = (u64::from(m.bit_offset), u64::from(m.width));
+    if width == 0 && shape.integer && defs.old_bit_fields {
+        // Before kind_flag, an INT of fewer bits than it has room for was a bit-field's.
+        if let Some((offset, bits)) = old_bit_field(btf, m.ty, shape.size) {
+            (start, width) = (start + offset, bits);
+        }
+    }
+    let size = shape.size.saturating_mul(8);
+    if width > 0 && (!shape.integer || width > size) {
+        return Err((
+            m.ty,
+            format!("is a bit-field of {width} bits, its type cannot be"),
+        ));
+    }
+    if width == 0 && !start.is_multiple_of(8) {
+        return Err((m.ty, format!("starts at bit {start} and is no bit-field")));
+    }
+    Ok(Some(Placed {
+        start,
+        width: (width > 0).then_some(width),
+        size,
+        align: shape.align * 8,
+    }))
+}
+
+/// Offset and width in bits that an INT itself gives to a bit-field of its type.
+fn old_bit_field(btf: &Btf<'_>, mut id: TypeId, size: u64) -> Option<(u64, u64)> {
+    for _ in 0..=MAX_DEPTH {
+        let ty = btf.ty(id);
+        match ty.kind() {
+            Kind::Int => {
+                let int = ty.int()?;
+                let (offset, bits) = (u64::from(int.bit_offset()), u64::from(int.bits()));
+                return (bits > 0 && (bits < size * 8 || offset > 0)).then_some((offset, bits));
+            }
+            Kind::Typedef => id = ty.target(),
+            kind if kind.is_modifier() => id = ty.target(),
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// Where C puts the next member if nothing is said: the first bit from `cursor` on.
+pub(super) fn natural_start(cursor: u64, m: &Placed) -> u64 {
+    match m.width {
+        // A bit-field does not cross the boundary of its type's size, counted in its alignment.
+        Some(width) if (cursor & (m.align - 1)) + width <= m.size => cursor,
+        _ => cursor.next_multiple_of(m.align),
+    }
+}
+
+/// Decides how a record is printed: its alignment, whether packed, whether padding has to be said.
+pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Result<(), Error> {
+    let (id, is_union) = {
+        let def = defs.get(slot);
+        (def.id, def.class == DefClass::Union)
+    };
+    let ty = btf.ty(id);
+    let size = u64::from(ty.size()) * 8;
+    let mut align = 8;
+    let mut packed = false;
+    let mut ordered = true;
+    let mut overlaps = false;
+    let mut natural = true;
+    let mut cursor = 0;
+    for m in ty.members() {
+        let placed = match place(btf, defs, &m) {
+            Ok(Some(placed)) => placed,
+            Ok(None) => {
+                natural = false;
+                continue;
+            }
+            Err((_, what)) => return Err(member_error(btf, id, &m, &what)),
+        };
+        if placed.end() > size {
+            let what = format!("ends at bit {}, the record at {size}", placed.end());
+            return Err(member_error(btf, id, &m, &what));
+        }
+        align = align.max(placed.align);
+        packed |= match placed.width {
+            None => !placed.start.is_multiple_of(placed.align),
+            Some(width) => (placed.start & (placed.align - 1)) + width > placed.size,
+        };
+        if is_union {
+            natural &= placed.start == 0;
+            overlaps |= placed.start != 0;
+            cursor = cursor.max(placed.end());
+            continue;
+        }
+        ordered &= placed.start >= cursor;
+        natural &= placed.start == natural_start(cursor, &placed);
+        cursor = cursor.max(placed.end());
+    }
+    packed |= !size.is_multiple_of(align);
+    if !ordered {
+        overlaps = overlap(btf, defs, id);
+        natural = false;
+    }
+    if overlaps || packed {
+        align = 8;
+        packed = true;
+    }
+    let def = defs.get_mut(slot);
+    def.align = (align / 8) as u8;
+    if packed {
+        def.flags |= Def::PACKED;
+    }
+    if overlaps {
+        def.flags |= Def::OVERLAPS;
+    }
+    if packed || !natural || cursor.next_multiple_of(align) != size {
+        def.flags |= Def::PADDED;
+    }
+    Ok(())
+}
+
+/// Whether a struct's members, wherever they were declared, share bits.
+fn overlap(btf: &Btf<'_>, defs: &Defs, id: TypeId) -> bool {
+    let mut spans: Vec<(u64, u64)> = members_by_offset(btf, defs, id)
+        .into_iter()
+        .map(|(_, p)| (p.start, p.end()))
+        .collect();
+    spans.retain(|(start, end)| start < end);
+    spans.windows(2).any(|w| w[0].1 > w[1].0)
+}
+
+/// A struct's members in the order in which they lie.
+pub(super) fn members_by_offset(btf: &Btf<'_>, defs: &Defs, id: TypeId) -> Vec<(Member, Placed)> {
+    let mut members: Vec<(Member, Placed)> = btf
+        .ty(id)
+        .members()
+        .filter_map(|m| Some((m, place(btf, defs, &m).ok()??)))
+        .collect();
+    members.sort_by_key(|(_, p)| p.start);
+    members
+}
+
+fn member_error(btf: &Btf<'_>, record: TypeId, m: &Member, what: &str) -> Error {
+    let name = shown(btf.name(m.name));
+    Error::new(
+        btf,
+        record,
+        format!("{}: member {name} {what}", in_words(btf, record)),
+    )
+}

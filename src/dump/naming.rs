@@ -1,0 +1,304 @@
+//! Who gets a name that several definitions bear, and who gets `name___2`, `name___3`.
+//!
+//! C has two namespaces at file scope: tags, and everything else (typedefs, enumerators, functions). In
+//! each, different definitions of one name are numbered, the most used first and of equal use by content;
+//! a kfunc always keeps its name, since the kernel knows it by no other. A base's names are settled before
+//! a module's, and a suffixed name that somebody bears by itself is skipped.
+
+use super::defs::{Def, DefClass, Defs, Slot};
+use super::text::scan;
+use crate::btf::{Btf, Kind, StrOffset, TypeId};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+/// The names of one header beyond those of its definitions.
+#[derive(Clone, Default)]
+pub(super) struct Naming {
+    /// Suffixes of enumerators, by enum and number.
+    pub enumerators: HashMap<(Slot, u32), u32>,
+    /// The typedef of `_Bool` called `bool`, and the enum of `false` and `true`, which the header's own
+    /// lines declare.
+    pub bool_typedef: Slot,
+    /// See `bool_typedef`.
+    pub bool_enum: Slot,
+    table: NameTable,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Owner {
+    /// Declared by the header itself or by its base, under this suffix.
+    Settled(u32),
+    Kfunc,
+    Typedef(Slot),
+    Enumerator(Slot, u32),
+}
+
+/// All ordinary names, to find those that occur twice.
+#[derive(Clone, Default)]
+struct NameTable {
+    /// Open addressing: numbers of `names`, plus one.
+    index: Vec<u32>,
+    names: Vec<(u64, StrOffset, Owner)>,
+    /// Names with more than one owner.
+    clashes: HashMap<u32, Vec<Owner>>,
+}
+
+impl NameTable {
+    fn reserve(&mut self, more: usize) {
+        let want = ((self.names.len() + more) * 2).next_power_of_two().max(16);
+        if want <= self.index.len() {
+            return;
+        }
+        self.index = vec![0; want];
+        for n in 0..self.names.len() {
+            let at = self.free(self.names[n].0);
+            self.index[at] = n as u32 + 1;
+        }
+    }
+
+    fn free(&self, hash: u64) -> usize {
+        let mask = self.index.len() - 1;
+        let mut at = (hash >> 20) as usize & mask;
+        while self.index[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    /// The number of a name, or the free place for it.
+    fn find(&self, hash: u64, same: impl Fn(StrOffset) -> bool) -> Result<u32, usize> {
+        let mask = self.index.len() - 1;
+        let mut at = (hash >> 20) as usize & mask;
+        loop {
+            match self.index[at] {
+                0 => return Err(at),
+                n => {
+                    let (h, name, _) = self.names[n as usize - 1];
+                    if h == hash && same(name) {
+                        return Ok(n - 1);
+                    }
+                }
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn insert(&mut self, btf: &Btf<'_>, name: StrOffset, owner: Owner) {
+        let tail = btf.name_tail(name);
+        let read = scan(tail);
+        let bytes = &tail[..read.len];
+        let same = |other: StrOffset| other == name || btf.name(other) == bytes;
+        match self.find(read.hash, same) {
+            Err(at) => {
+                self.names.push((read.hash, name, owner));
+                self.index[at] = self.names.len() as u32;
+            }
+            Ok(n) => {
+                let first = self.names[n as usize].2;
+                self.clashes
+                    .entry(n)
+                    .or_insert_with(|| vec![first])
+                    .push(owner);
+            }
+        }
+    }
+
+    fn contains(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
+        let mut tail = name.to_vec();
+        tail.push(0);
+        let hash = scan(&tail).hash;
+        self.find(hash, |other| btf.name(other) == name).is_ok()
+    }
+}
+
+/// Settles all names of a header; uses are counted already.
+pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> Naming {
+    let mut naming = base.cloned().unwrap_or_default();
+    naming.settle_all(defs);
+    settle_tags(btf, defs);
+    fill(btf, defs, &mut naming);
+
+    let mut clashes: Vec<u32> = naming.table.clashes.keys().copied().collect();
+    clashes.sort_unstable();
+    for n in clashes {
+        let owners = &naming.table.clashes[&n];
+        let mut suffix = 0;
+        let mut fresh: Vec<Owner> = Vec::new();
+        for owner in owners {
+            match owner {
+                Owner::Settled(had) => suffix = suffix.max(*had),
+                owner => fresh.push(*owner),
+            }
+        }
+        // Stable: they were entered in the order of contents.
+        fresh.sort_by_key(|owner| match owner {
+            Owner::Typedef(slot) | Owner::Enumerator(slot, _) => (1, Reverse(defs.get(*slot).uses)),
+            _ => (0, Reverse(0)),
+        });
+        let name = btf.name(naming.table.names[n as usize].1);
+        for owner in fresh {
+            suffix = next_suffix(name, suffix, |tried| naming.is_taken(btf, tried));
+            match owner {
+                Owner::Typedef(slot) => defs.get_mut(slot).suffix = suffix,
+                Owner::Enumerator(slot, i) => {
+                    naming.enumerators.insert((slot, i), suffix);
+                }
+                Owner::Kfunc | Owner::Settled(_) => {}
+            }
+        }
+    }
+    naming
+}
+
+impl Naming {
+    /// Whether some ordinary identifier is exactly this, without suffix.
+    pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
+        self.table.contains(btf, name)
+    }
+
+    /// Makes all owners so far a base's.
+    fn settle_all(&mut self, defs: &Defs) {
+        let settled = |owner: &Owner| {
+            let suffix = match owner {
+                Owner::Settled(suffix) => *suffix,
+                Owner::Kfunc => 1,
+                Owner::Typedef(slot) => defs.get(*slot).suffix,
+                Owner::Enumerator(slot, i) => {
+                    self.enumerators.get(&(*slot, *i)).copied().unwrap_or(1)
+                }
+            };
+            Owner::Settled(suffix.max(1))
+        };
+        for owners in self.table.clashes.values_mut() {
+            for owner in owners {
+                *owner = settled(owner);
+            }
+        }
+        for (_, _, owner) in &mut self.table.names {
+            *owner = Owner::Settled(1);
+        }
+    }
+}
+
+/// The suffix after `last`: none for the first, 2 for the second, and none that makes a name already taken.
+pub(super) fn next_suffix(name: &[u8], last: u32, taken: impl Fn(&[u8]) -> bool) -> u32 {
+    if last == 0 {
+        return 1;
+    }
+    let mut suffix = last + 1;
+    loop {
+        let tried = [name, format!("___{suffix}").as_bytes()].concat();
+        if !taken(&tried) {
+            return suffix;
+        }
+        suffix += 1;
+    }
+}
+
+fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
+    let named = std::mem::take(&mut defs.named);
+    let first_own = defs.first_own;
+    let runs = named.chunk_by(|a, b| super::defs::compare_named(btf, a, b).is_eq());
+    let mut settled: Vec<(Slot, u32)> = Vec::new();
+    let mut asked: Vec<Vec<Slot>> = Vec::new();
+    for run in runs.filter(|run| run.len() > 1 && !run[0].typedef) {
+        asked.push(run.iter().map(|n| n.slot).collect());
+    }
+    defs.named = named;
+    for run in asked {
+        let base = run.iter().filter(|s| **s < first_own);
+        let mut suffix = base.map(|s| defs.get(*s).suffix.max(1)).max().unwrap_or(0);
+        let mut own: Vec<Slot> = run.iter().copied().filter(|s| *s >= first_own).collect();
+        // Stable: the run is in the order of contents.
+        own.sort_by_key(|s| Reverse(defs.get(*s).uses));
+        let name = btf.name(defs.get(run[0]).name);
+        for slot in own {
+            suffix = next_suffix(name, suffix, |tried| defs.is_taken(btf, tried, false));
+            settled.push((slot, suffix));
+        }
+    }
+    for (slot, suffix) in settled {
+        defs.get_mut(slot).suffix = suffix;
+    }
+}
+
+/// Enters this BTF's own ordinary names, in an order that depends on contents alone.
+fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
+    let own = |slot: &Slot| *slot >= defs.first_own;
+    let enums: Vec<Slot> = defs
+        .named
+        .iter()
+        .map(|n| n.slot)
+        .filter(|s| defs.get(*s).class == DefClass::Enum)
+        .chain(defs.unnamed_enums.iter().copied())
+        .filter(own)
+        .collect();
+    let typedefs: Vec<Slot> = defs
+        .named
+        .iter()
+        .filter(|n| n.typedef && own(&n.slot))
+        .map(|n| n.slot)
+        .collect();
+    let count: usize = enums
+        .iter()
+        .map(|s| btf.ty(defs.get(*s).id).vlen() as usize)
+        .sum();
+    let table = &mut naming.table;
+    table.reserve(count + typedefs.len() + defs.kfuncs.len() + 16);
+    for same_named in defs
+        .kfuncs
+        .chunk_by(|a, b| btf.name(btf.ty(*a).name()) == btf.name(btf.ty(*b).name()))
+    {
+        table.insert(btf, btf.ty(same_named[0]).name(), Owner::Kfunc);
+    }
+    let mut bools: Vec<StrOffset> = Vec::new();
+    for slot in typedefs {
+        let def = defs.get(slot);
+        if naming.bool_typedef == 0
+            && def.is(Def::ESCAPED)
+            && btf.name(def.name) == b"bool"
+            && is_bool(btf, def.id)
+        {
+            naming.bool_typedef = slot;
+            table.insert(btf, def.name, Owner::Settled(1));
+            continue;
+        }
+        table.insert(btf, def.name, Owner::Typedef(slot));
+    }
+    for slot in enums {
+        let ty = btf.ty(defs.get(slot).id);
+        if naming.bool_enum == 0
+            && ty.vlen() == 2
+            && ty.name().is_none()
+            && is_false_true(btf, defs.get(slot).id)
+        {
+            naming.bool_enum = slot;
+            for e in ty.enumerators() {
+                bools.push(e.name);
+            }
+            continue;
+        }
+        for (i, e) in ty.enumerators().enumerate() {
+            table.insert(btf, e.name, Owner::Enumerator(slot, i as u32));
+        }
+    }
+    for name in bools {
+        table.insert(btf, name, Owner::Settled(1));
+    }
+}
+
+/// Whether a typedef is `typedef _Bool bool` but for the name.
+fn is_bool(btf: &Btf<'_>, typedef: TypeId) -> bool {
+    let target = btf.ty(btf.ty(typedef).target());
+    target.kind() == Kind::Int && target.size() == 1 && target.int().is_some_and(|i| i.is_bool())
+}
+
+/// Whether an enum is `enum { false = 0, true = 1 }`.
+fn is_false_true(btf: &Btf<'_>, id: TypeId) -> bool {
+    let ty = btf.ty(id);
+    let rows: Vec<(&[u8], i128)> = ty
+        .enumerators()
+        .map(|e| (btf.name(e.name), e.value))
+        .collect();
+    ty.size() == 4 && rows == [(&b"false"[..], 0), (&b"true"[..], 1)]
+}

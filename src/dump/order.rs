@@ -1,0 +1,381 @@
+//! The order of definitions: C wants a type whole before it is used by value, and a typedef before it is
+//! used at all. Within that, definitions come in the order of their names.
+
+use super::defs::{Def, DefClass, Defs, Slot, State};
+use super::error::{Error, in_words};
+use super::layout;
+use crate::btf::{Btf, Kind, TypeId};
+
+/// How deep an unnamed record may stand in another, and how long a chain of pointers, arrays and
+/// prototypes may be. Compilers have limits of their own (clang: 256 brackets); the kernel needs 10.
+pub(super) const MAX_DEPTH: u32 = 100;
+
+/// Marks a need for the type whole.
+const BY_VALUE: Slot = 1 << 31;
+
+/// What is printed, in which order.
+#[derive(Default)]
+pub(super) struct Order {
+    /// Records and typedefs.
+    pub body: Vec<Slot>,
+    /// Enums that are mentioned, where only some types are printed.
+    pub enums: Vec<Slot>,
+    /// Records that are mentioned but need not be whole, where only some types are printed.
+    pub pointed_at: Vec<Slot>,
+}
+
+/// Walks definitions so that each comes behind those it needs.
+pub(super) struct Walk<'w, 'b> {
+    pub btf: &'w Btf<'b>,
+    pub defs: &'w mut Defs,
+    pub order: Order,
+    /// Keep account of enums and of what is pointed at.
+    partial: bool,
+    /// What the definitions under way need, in the order in which they mention it.
+    needs: Vec<Slot>,
+    /// Unnamed records in the definitions under way, outer before inner.
+    inner: Vec<Slot>,
+    root: Slot,
+    /// How many more members of unnamed records will be looked at: they are printed wherever they are
+    /// mentioned, so that a few bytes of BTF can ask for any amount of text.
+    budget: u64,
+}
+
+/// A definition under way: its part of the stack of needs, and where its unnamed records begin.
+struct Frame {
+    slot: Slot,
+    start: usize,
+    next: usize,
+    end: usize,
+    inner: usize,
+}
+
+/// How a type is mentioned.
+#[derive(Clone, Copy)]
+struct Mention {
+    /// It must be whole.
+    by_value: bool,
+    /// In a parameter list, whose end is the end of every tag that is first seen in it.
+    in_params: bool,
+    depth: u32,
+}
+
+impl<'w, 'b> Walk<'w, 'b> {
+    pub fn new(btf: &'w Btf<'b>, defs: &'w mut Defs, partial: bool) -> Walk<'w, 'b> {
+        let budget = 500_000 + 16 * u64::from(btf.end_id());
+        Walk {
+            btf,
+            defs,
+            order: Order::default(),
+            partial,
+            needs: Vec::new(),
+            inner: Vec::new(),
+            root: 0,
+            budget,
+        }
+    }
+
+    /// Puts a record or typedef, and all that it needs before it, into the order.
+    pub fn visit(&mut self, root: Slot) -> Result<(), Error> {
+        if self.defs.get(root).state != State::New {
+            return Ok(());
+        }
+        let first = self.open(root)?;
+        self.run(vec![first])
+    }
+
+    /// Puts what a prototype needs into the order.
+    pub fn visit_prototype(&mut self, func: TypeId) -> Result<(), Error> {
+        self.root = 0;
+        let mention = Mention {
+            by_value: false,
+            in_params: false,
+            depth: 0,
+        };
+        self.mention(self.btf.ty(func).target(), mention)?;
+        for need in std::mem::take(&mut self.needs) {
+            self.visit(need & !BY_VALUE)?;
+            let whole = self.defs.get(need & !BY_VALUE).needs;
+            if need & BY_VALUE != 0 && whole != 0 {
+                self.visit(whole)?;
+            }
+        }
+        self.lay_out_inner(0)
+    }
+
+    fn run(&mut self, mut stack: Vec<Frame>) -> Result<(), Error> {
+        while let Some(frame) = stack.last_mut() {
+            if frame.next == frame.end {
+                let (slot, start, inner) = (frame.slot, frame.start, frame.inner);
+                self.close(slot, inner)?;
+                self.needs.truncate(start);
+                stack.pop();
+                continue;
+            }
+            let need = self.needs[frame.next];
+            let of = need & !BY_VALUE;
+            let whole = match need & BY_VALUE {
+                0 => 0,
+                _ => self.defs.get(of).needs,
+            };
+            // A typedef's record is known once the typedef itself is done, so look at that first.
+            let open = [of, whole]
+                .into_iter()
+                .find(|s| *s != 0 && self.defs.get(*s).state != State::Done);
+            match open {
+                None => frame.next += 1,
+                Some(slot) if self.defs.get(slot).state == State::Open => {
+                    let id = self.defs.get(slot).id;
+                    let what = format!(
+                        "{} cannot be defined: it holds itself",
+                        in_words(self.btf, id)
+                    );
+                    return Err(Error::new(self.btf, id, what));
+                }
+                Some(slot) => {
+                    let frame = self.open(slot)?;
+                    stack.push(frame);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a definition: notes what it needs.
+    fn open(&mut self, slot: Slot) -> Result<Frame, Error> {
+        let def = self.defs.get_mut(slot);
+        def.state = State::Open;
+        let (id, class) = (def.id, def.class);
+        let incomplete = def.is(Def::INCOMPLETE);
+        let (start, inner) = (self.needs.len(), self.inner.len());
+        self.root = slot;
+        match class {
+            _ if incomplete => {}
+            DefClass::Typedef => {
+                let mention = Mention {
+                    by_value: false,
+                    in_params: false,
+                    depth: 0,
+                };
+                self.mention(self.btf.ty(id).target(), mention)?;
+            }
+            _ => self.members(id, false, 0)?,
+        }
+        let end = self.needs.len();
+        Ok(Frame {
+            slot,
+            start,
+            next: start,
+            end,
+            inner,
+        })
+    }
+
+    /// Ends a definition: all that it needs is known, so it can be laid out.
+    fn close(&mut self, slot: Slot, inner: usize) -> Result<(), Error> {
+        self.lay_out_inner(inner)?;
+        if !self.defs.get(slot).is(Def::INCOMPLETE) {
+            match self.defs.get(slot).class {
+                DefClass::Typedef => layout::lay_out_typedef(self.btf, self.defs, slot),
+                _ => layout::lay_out_record(self.btf, self.defs, slot)?,
+            }
+            self.order.body.push(slot);
+        } else if self.partial {
+            self.order.pointed_at.push(slot);
+        }
+        self.defs.get_mut(slot).state = State::Done;
+        Ok(())
+    }
+
+    fn lay_out_inner(&mut self, from: usize) -> Result<(), Error> {
+        // Noted outer before inner, laid out inner before outer.
+        while self.inner.len() > from {
+            let Some(slot) = self.inner.pop() else { break };
+            if self.defs.get(slot).state != State::Done {
+                layout::lay_out_record(self.btf, self.defs, slot)?;
+                self.defs.get_mut(slot).state = State::Done;
+            }
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, record: TypeId, in_params: bool, depth: u32) -> Result<(), Error> {
+        for m in self.btf.ty(record).members() {
+            let mention = Mention {
+                by_value: true,
+                in_params,
+                depth: depth + 1,
+            };
+            if self.btf.name_tail(m.name).first() == Some(&0) {
+                // Unnamed: a record's members are the outer one's too; of anything else nothing can be said.
+                let Some(named) = unnamed_member(self.btf, self.defs, m.ty) else {
+                    continue;
+                };
+                if !self.btf.name(self.btf.ty(named).name()).is_empty() {
+                    // Printed once more in place, as C without -fms-extensions has no other way.
+                    self.needs.push(self.defs.slot_of(named));
+                    self.spend(named, depth)?;
+                    self.members(named, in_params, depth + 1)?;
+                    continue;
+                }
+                self.mention(named, mention)?;
+                continue;
+            }
+            self.mention(m.ty, mention)?;
+        }
+        Ok(())
+    }
+
+    fn spend(&mut self, record: TypeId, depth: u32) -> Result<(), Error> {
+        let cost = u64::from(self.btf.ty(record).vlen()) + 1;
+        match self.budget.checked_sub(cost) {
+            Some(left) if depth < MAX_DEPTH => self.budget = left,
+            _ => {
+                let what = format!(
+                    "{} stands in so many others that no C compiler could read it",
+                    in_words(self.btf, record)
+                );
+                return Err(Error::new(self.btf, record, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows a type to the definitions that it is made of.
+    fn mention(&mut self, id: TypeId, how: Mention) -> Result<(), Error> {
+        let Mention {
+            mut by_value,
+            in_params,
+            mut depth,
+        } = how;
+        let mut at = id;
+        loop {
+            match self.btf.kind(at) {
+                Kind::Int | Kind::Float => return Ok(()),
+                Kind::Ptr => by_value = false,
+                Kind::Array => {
+                    let element = self.btf.ty(at).array().map(|a| a.element);
+                    by_value = true;
+                    at = element.unwrap_or_default();
+                    depth = self.deeper(id, depth)?;
+                    continue;
+                }
+                Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {}
+                Kind::Struct | Kind::Union | Kind::Fwd => {
+                    return self.record(at, by_value, in_params, depth);
+                }
+                Kind::Enum | Kind::Enum64 => {
+                    let slot = self.defs.slot_of(at);
+                    let first_own = self.defs.first_own;
+                    let def = self.defs.get_mut(slot);
+                    def.uses = def.uses.saturating_add(1);
+                    if in_params && slot >= first_own && def.name.is_none() {
+                        def.flags |= Def::HOISTED;
+                    }
+                    if self.partial {
+                        self.order.enums.push(slot);
+                    }
+                    return Ok(());
+                }
+                Kind::Typedef => {
+                    let slot = self.defs.slot_of(at);
+                    let def = self.defs.get_mut(slot);
+                    def.uses = def.uses.saturating_add(1);
+                    self.needs
+                        .push(if by_value { slot | BY_VALUE } else { slot });
+                    return Ok(());
+                }
+                Kind::FuncProto if !by_value => {
+                    let ty = self.btf.ty(at);
+                    let depth = self.deeper(id, depth)?;
+                    let of = |in_params| Mention {
+                        by_value: false,
+                        in_params,
+                        depth,
+                    };
+                    self.mention(ty.target(), of(in_params))?;
+                    for p in ty.params() {
+                        self.mention(p.ty, of(true))?;
+                    }
+                    return Ok(());
+                }
+                Kind::Void if !by_value => return Ok(()),
+                kind => {
+                    let what = match kind {
+                        Kind::Void | Kind::FuncProto => "an object, but no object has that type",
+                        _ => "a type, but is none",
+                    };
+                    let what = format!("{} is used as {what}", in_words(self.btf, at));
+                    let about = if at == TypeId::VOID { id } else { at };
+                    return Err(Error::new(self.btf, about, what));
+                }
+            }
+            at = self.btf.ty(at).target();
+            depth = self.deeper(id, depth)?;
+        }
+    }
+
+    fn deeper(&self, id: TypeId, depth: u32) -> Result<u32, Error> {
+        if depth >= MAX_DEPTH {
+            let what = format!(
+                "{} is nested over {MAX_DEPTH} levels deep, more than C compilers take",
+                in_words(self.btf, id)
+            );
+            return Err(Error::new(self.btf, id, what));
+        }
+        Ok(depth + 1)
+    }
+
+    fn record(
+        &mut self,
+        id: TypeId,
+        by_value: bool,
+        in_params: bool,
+        depth: u32,
+    ) -> Result<(), Error> {
+        let slot = self.defs.slot_of(id);
+        let def = self.defs.get_mut(slot);
+        if def.name.is_none() || self.btf.name_tail(def.name).first() == Some(&0) {
+            self.spend(id, depth)?;
+            self.inner.push(slot);
+            return self.members(id, in_params, depth + 1);
+        }
+        def.uses = def.uses.saturating_add(1);
+        if by_value {
+            if def.is(Def::INCOMPLETE) {
+                let what = format!(
+                    "{} is used by value, but only declared",
+                    in_words(self.btf, id)
+                );
+                return Err(Error::new(self.btf, id, what));
+            }
+            self.needs.push(slot);
+            return Ok(());
+        }
+        if in_params && def.state != State::Done && slot != self.root {
+            def.flags |= Def::FORWARD;
+        }
+        if self.partial {
+            self.order.pointed_at.push(slot);
+        }
+        Ok(())
+    }
+}
+
+/// The record that an unnamed member of this type stands for, if it is one.
+pub(super) fn unnamed_member(btf: &Btf<'_>, defs: &Defs, mut id: TypeId) -> Option<TypeId> {
+    for _ in 0..MAX_DEPTH {
+        match btf.kind(id) {
+            Kind::Struct | Kind::Union => return Some(id),
+            Kind::Fwd => {
+                let def = defs.get(defs.slot_of(id));
+                return (!def.is(Def::INCOMPLETE)).then_some(def.id);
+            }
+            Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag | Kind::Typedef => {
+                id = btf.ty(id).target();
+            }
+            _ => return None,
+        }
+    }
+    None
+}

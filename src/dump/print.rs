@@ -1,0 +1,507 @@
+//! Definitions as C text.
+
+use super::decl::Wants;
+use super::defs::{Def, DefClass, Defs, Slot};
+use super::error::{Error, in_words, shown};
+use super::layout::{self, Placed, natural_start};
+use super::naming::Naming;
+use super::order::unnamed_member;
+use super::text::{Text, scan};
+use crate::btf::{Btf, Kind, Member, TypeId};
+use std::collections::HashMap;
+
+/// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
+const MAX_TEXT: usize = 64 << 20;
+
+/// The text so far, and all that decides how the next definition looks.
+pub(super) struct Printer<'p, 'b> {
+    pub btf: &'p Btf<'b>,
+    pub defs: &'p Defs,
+    pub naming: &'p Naming,
+    pub out: Text,
+    /// What the definition under way needs around it.
+    pub wants: Wants,
+    /// Macros that the text has defined.
+    pub has: Wants,
+    pub indent: usize,
+    /// Names of the members of the records under way, to find one that is there twice.
+    seen: Seen,
+}
+
+impl<'p, 'b> Printer<'p, 'b> {
+    pub fn new(
+        btf: &'p Btf<'b>,
+        defs: &'p Defs,
+        naming: &'p Naming,
+        capacity: usize,
+    ) -> Printer<'p, 'b> {
+        Printer {
+            btf,
+            defs,
+            naming,
+            out: Text::new(capacity),
+            wants: Wants::default(),
+            has: Wants::default(),
+            indent: 0,
+            seen: Seen::default(),
+        }
+    }
+
+    /// Prints what `body` prints, with a blank line behind it and before it what it turned out to want.
+    pub fn definition(
+        &mut self,
+        about: TypeId,
+        body: impl FnOnce(&mut Self) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let start = self.out.buf.len();
+        body(self)?;
+        self.out.str("\n\n");
+        if self.wants != Wants::default() {
+            let wants = std::mem::take(&mut self.wants);
+            self.wrap(start, wants);
+        }
+        if self.out.buf.len() > MAX_TEXT {
+            let what = format!(
+                "{} makes the header longer than {} MiB",
+                in_words(self.btf, about),
+                MAX_TEXT >> 20
+            );
+            return Err(Error::new(self.btf, about, what));
+        }
+        Ok(())
+    }
+
+    /// A record or typedef.
+    pub fn define(&mut self, slot: Slot) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        let id = def.id;
+        self.definition(id, |p| {
+            if def.class == DefClass::Typedef {
+                p.out.str("typedef ");
+                p.declare_as(p.btf.ty(id).target(), slot)?;
+            } else {
+                p.record_keyword(def);
+                p.name_of(def);
+                p.out.byte(b' ');
+                p.record_body(slot)?;
+            }
+            p.out.byte(b';');
+            Ok(())
+        })
+    }
+
+    pub fn record_keyword(&mut self, def: &Def) {
+        self.out.str(match def.class {
+            DefClass::Union => "union ",
+            _ => "struct ",
+        });
+    }
+
+    /// `{ … }` with its attributes.
+    pub fn record_body(&mut self, slot: Slot) -> Result<(), Error> {
+        let scope = self.seen.open();
+        self.out.str("{\n");
+        self.indent += 1;
+        self.members(slot)?;
+        self.indent -= 1;
+        self.out.tabs(self.indent);
+        self.out.byte(b'}');
+        self.seen.close(scope);
+        if self.defs.get(slot).is(Def::PACKED) {
+            self.out.str(" __attribute__((packed))");
+        }
+        Ok(())
+    }
+
+    fn members(&mut self, slot: Slot) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        if def.is(Def::PADDED) {
+            return self.padded_members(slot);
+        }
+        let width_in_type = self.defs.old_bit_fields;
+        for m in self.btf.ty(def.id).members() {
+            let width = match (m.width, width_in_type) {
+                (0, true) => layout::place(self.btf, self.defs, &m)
+                    .ok()
+                    .flatten()
+                    .and_then(|p| p.width)
+                    .unwrap_or(0),
+                (w, _) => u64::from(w),
+            };
+            self.member(slot, &m, width)?;
+        }
+        Ok(())
+    }
+
+    /// One line: a member, or an unnamed record with its members.
+    fn member(&mut self, slot: Slot, m: &Member, width: u64) -> Result<(), Error> {
+        self.out.tabs(self.indent);
+        let tail = self.btf.name_tail(m.name);
+        let name = scan(tail);
+        if name.len == 0 {
+            let Some(record) = unnamed_member(self.btf, self.defs, m.ty) else {
+                self.out.buf.truncate(self.out.buf.len() - self.indent);
+                return Ok(());
+            };
+            self.qualifiers_of(m.ty);
+            let inner = self.defs.slot_of(record);
+            self.record_keyword(self.defs.get(inner));
+            self.out.str("{\n");
+            self.indent += 1;
+            self.members(inner)?;
+            self.indent -= 1;
+            self.out.tabs(self.indent);
+            self.out.byte(b'}');
+            if self.defs.get(inner).is(Def::PACKED) {
+                self.out.str(" __attribute__((packed))");
+            }
+            self.out.str(";\n");
+            return Ok(());
+        }
+        if self.seen.repeats(self.btf, m.name, name.hash) {
+            let id = self.defs.get(slot).id;
+            let what = format!(
+                "{} has two members called {}",
+                in_words(self.btf, id),
+                shown(&tail[..name.len])
+            );
+            return Err(Error::new(self.btf, id, what));
+        }
+        self.declare(m.ty, tail, name)?;
+        if width > 0 {
+            self.out.str(": ");
+            self.out.number(width);
+        }
+        self.out.str(";\n");
+        Ok(())
+    }
+
+    /// Members of a record whose layout C does not give by itself.
+    fn padded_members(&mut self, slot: Slot) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        let size = def.size * 8;
+        let unit = if def.is(Def::PACKED) {
+            0
+        } else {
+            u64::from(def.align) * 8
+        };
+        if def.is(Def::OVERLAPS) {
+            return self.overlapping_members(slot, size);
+        }
+        let mut cursor = 0;
+        if def.class == DefClass::Union {
+            for m in self.btf.ty(def.id).members() {
+                let Ok(Some(placed)) = layout::place(self.btf, self.defs, &m) else {
+                    continue;
+                };
+                self.member(slot, &m, placed.width.unwrap_or(0))?;
+                cursor = cursor.max(placed.end());
+            }
+            if cursor.next_multiple_of(unit.max(8)) < size {
+                self.pad_union(size, unit);
+            }
+            return Ok(());
+        }
+        for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
+            self.pad(cursor, &placed, unit);
+            self.member(slot, &m, placed.width.unwrap_or(0))?;
+            cursor = placed.end();
+        }
+        let end = Placed {
+            start: size,
+            width: None,
+            size: 0,
+            align: unit.max(8),
+        };
+        self.pad(cursor, &end, unit);
+        Ok(())
+    }
+
+    /// Members that share bytes without being a union's: each in a packed struct of its own, all in a union.
+    fn overlapping_members(&mut self, slot: Slot, size: u64) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        let union = def.class == DefClass::Union;
+        if !union {
+            self.out.tabs(self.indent);
+            self.out.str("union {\n");
+            self.indent += 1;
+        }
+        for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
+            self.out.tabs(self.indent);
+            self.out.str("struct {\n");
+            self.indent += 1;
+            self.pad(0, &placed, 0);
+            self.member(slot, &m, placed.width.unwrap_or(0))?;
+            self.indent -= 1;
+            self.out.tabs(self.indent);
+            self.out.str("} __attribute__((packed));\n");
+        }
+        self.pad_union(size, 0);
+        if !union {
+            self.indent -= 1;
+            self.out.tabs(self.indent);
+            self.out.str("} __attribute__((packed));\n");
+        }
+        Ok(())
+    }
+
+    /// Makes a union as large as it should be.
+    fn pad_union(&mut self, size: u64, unit: u64) {
+        let whole = Placed {
+            start: size,
+            width: None,
+            size: 0,
+            align: 8,
+        };
+        // A bit-field as large as the union where one can be, else a struct of several.
+        if size <= 64 && (unit == 0 || size == unit) {
+            self.pad(0, &whole, unit);
+            return;
+        }
+        self.out.tabs(self.indent);
+        self.out.str("struct {\n");
+        self.indent += 1;
+        self.pad(0, &whole, unit);
+        self.indent -= 1;
+        self.out.tabs(self.indent);
+        self.out.str(if unit == 0 {
+            "} __attribute__((packed));\n"
+        } else {
+            "};\n"
+        });
+    }
+
+    /// Fills bits from `cursor` on until C puts `next` where it belongs. `unit` is the widest bit-field to
+    /// fill with; 0 in a packed record, where any will do.
+    fn pad(&mut self, mut cursor: u64, next: &Placed, unit: u64) {
+        let packed = unit == 0;
+        let next = match (packed, next.width) {
+            (true, Some(_)) => Placed {
+                align: 1,
+                size: u64::MAX,
+                ..*next
+            },
+            (true, None) => Placed { align: 8, ..*next },
+            _ => *next,
+        };
+        while natural_start(cursor, &next) < next.start {
+            let left = next.start - cursor;
+            let bits = match packed {
+                true => left.min(64),
+                // The widest that is aligned here and fits; the last bits of a byte by themselves.
+                false => [64, 32, 16, 8]
+                    .into_iter()
+                    .find(|u| *u <= unit && cursor.is_multiple_of(*u) && *u <= left)
+                    .unwrap_or((8 - cursor % 8).min(left)),
+            };
+            let ty = match (packed, bits) {
+                (true, _) | (_, 64) => "long long",
+                (_, 32) => "int",
+                (_, 16) => "short",
+                _ => "char",
+            };
+            // A run of equal ones stands on one line.
+            let natural = |c: u64| natural_start(c, &next) >= next.start;
+            let mut times = 1;
+            while times < 16
+                && bits == if packed { 64 } else { unit.min(64) }
+                && left >= bits * (times + 1)
+                && !natural(cursor + bits * times)
+            {
+                times += 1;
+            }
+            self.out.tabs(self.indent);
+            self.out.str(ty);
+            for i in 0..times {
+                self.out.str(if i == 0 { ": " } else { ", : " });
+                self.out.number(bits);
+            }
+            self.out.str(";\n");
+            cursor += bits * times;
+        }
+    }
+
+    /// A named enum, or an unnamed one that nothing refers to.
+    pub fn define_enum(&mut self, slot: Slot) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        self.definition(def.id, |p| {
+            if def.is(Def::HOISTED) {
+                p.out.str("extern ");
+            }
+            p.out.str("enum ");
+            if p.is_named(def) {
+                p.name_of(def);
+                p.out.byte(b' ');
+            }
+            p.enum_body(slot)?;
+            if def.is(Def::HOISTED) && !p.is_named(def) {
+                p.out.byte(b' ');
+                p.hoisted_name(slot);
+            }
+            p.out.byte(b';');
+            Ok(())
+        })
+    }
+
+    /// `{ A = 0, … }` with its attributes.
+    pub fn enum_body(&mut self, slot: Slot) -> Result<(), Error> {
+        let def = self.defs.get(slot);
+        let ty = self.btf.ty(def.id);
+        self.out.str("{\n");
+        let suffixed = !self.naming.enumerators.is_empty();
+        let (mut least, mut most) = (0i128, 0i128);
+        for (i, e) in ty.enumerators().enumerate() {
+            // An enum of one or two bytes that says it is unsigned and holds more was signed before 6.0.
+            let value = match def.size {
+                n @ (1 | 2) if !ty.kind_flag() && e.value >> (8 * n) != 0 => {
+                    i128::from(e.value as i32)
+                }
+                _ => e.value,
+            };
+            (least, most) = (least.min(value), most.max(value));
+            self.out.tabs(self.indent + 1);
+            let tail = self.btf.name_tail(e.name);
+            let suffix = match suffixed {
+                true => self
+                    .naming
+                    .enumerators
+                    .get(&(slot, i as u32))
+                    .copied()
+                    .unwrap_or(0),
+                false => 0,
+            };
+            self.write_name(tail, scan(tail), suffix);
+            self.out.str(" = ");
+            if value == i128::from(i64::MIN) {
+                self.out.str("(-9223372036854775807LL - 1)");
+            } else {
+                if value < 0 {
+                    self.out.byte(b'-');
+                }
+                self.out.number(value.unsigned_abs() as u64);
+                if value > i128::from(u32::MAX) {
+                    self.out.str("ULL");
+                } else if value < i128::from(i32::MIN) {
+                    self.out.str("LL");
+                }
+            }
+            self.out.str(",\n");
+        }
+        self.out.tabs(self.indent);
+        self.out.byte(b'}');
+        // The bytes that C would take by itself, and packed.
+        let bytes = |sizes: &[u64]| {
+            sizes.iter().copied().find(|n| {
+                let bits = 8 * *n as u32;
+                match least < 0 {
+                    true => least >= -(1i128 << (bits - 1)) && most < 1i128 << (bits - 1),
+                    false => most < 1i128 << bits,
+                }
+            })
+        };
+        let (natural, packed) = (bytes(&[4, 8]), bytes(&[1, 2, 4, 8]));
+        let attribute = match def.size {
+            n if natural == Some(n) => "",
+            n if packed == Some(n) => " __attribute__((packed))",
+            2 if packed.is_some_and(|p| p < 2) => " __attribute__((mode(HI)))",
+            8 if natural == Some(4) => " __attribute__((mode(DI)))",
+            n => {
+                let what = format!(
+                    "{} has {n} bytes, which its values do not fit in C",
+                    in_words(self.btf, def.id)
+                );
+                return Err(Error::new(self.btf, def.id, what));
+            }
+        };
+        self.out.str(attribute);
+        Ok(())
+    }
+
+    /// A kfunc's prototype.
+    pub fn kfunc(&mut self, func: TypeId, suffix: u32) -> Result<(), Error> {
+        let ty = self.btf.ty(func);
+        self.definition(func, |p| {
+            p.out.str("extern ");
+            let tail = p.btf.name_tail(ty.name());
+            p.prototype(func, tail, suffix)?;
+            if p.defs.fastcalls.contains(&func) {
+                p.out.str(" __bpf_fastcall");
+            }
+            p.out.str(" __weak __ksym;");
+            Ok(())
+        })
+    }
+
+    pub fn is_named(&self, def: &Def) -> bool {
+        self.btf.name_tail(def.name).first() != Some(&0)
+    }
+
+    /// Whether a type is only declared, for good.
+    pub fn is_record_kind(&self, id: TypeId) -> bool {
+        matches!(self.btf.kind(id), Kind::Struct | Kind::Union | Kind::Fwd)
+    }
+}
+
+/// Member names seen in the scopes under way. A scope's members are few as a rule: a scan of their hashes
+/// is quick; of many, a map is kept.
+#[derive(Default)]
+struct Seen {
+    hashes: Vec<u64>,
+    names: Vec<crate::btf::StrOffset>,
+    start: usize,
+    map: HashMap<u64, u32>,
+}
+
+/// Where a scope began, and the map of the scope around it.
+struct Scope {
+    start: usize,
+    map: HashMap<u64, u32>,
+}
+
+impl Seen {
+    const FEW: usize = 32;
+
+    fn open(&mut self) -> Scope {
+        let start = std::mem::replace(&mut self.start, self.hashes.len());
+        Scope {
+            start,
+            map: std::mem::take(&mut self.map),
+        }
+    }
+
+    fn close(&mut self, scope: Scope) {
+        self.hashes.truncate(self.start);
+        self.names.truncate(self.start);
+        (self.start, self.map) = (scope.start, scope.map);
+    }
+
+    /// Notes a name; true if the scope has it already.
+    fn repeats(&mut self, btf: &Btf<'_>, name: crate::btf::StrOffset, hash: u64) -> bool {
+        let same =
+            |other: crate::btf::StrOffset| other == name || btf.name(other) == btf.name(name);
+        let count = self.hashes.len() - self.start;
+        let found = if count <= Seen::FEW {
+            let mine = &self.hashes[self.start..];
+            mine.iter().position(|h| *h == hash).map(|i| i + self.start)
+        } else {
+            if self.map.is_empty() {
+                for i in self.start..self.hashes.len() {
+                    self.map.insert(self.hashes[i], i as u32);
+                }
+            }
+            self.map
+                .insert(hash, self.hashes.len() as u32)
+                .map(|i| i as usize)
+        };
+        self.hashes.push(hash);
+        self.names.push(name);
+        match found {
+            None => false,
+            Some(i) if same(self.names[i]) => true,
+            // Two names of one hash: look at all.
+            Some(_) => self.names[self.start..self.names.len() - 1]
+                .iter()
+                .any(|n| same(*n)),
+        }
+    }
+}
