@@ -176,9 +176,15 @@ fn map_sysfs(file: &File) -> Option<memmap2::Mmap> {
     if fs.f_type as u64 != SYSFS_MAGIC {
         return None;
     }
+    // A private map: the kernel refuses a shared one.
     // SAFETY: the map is read-only, and of a file in sysfs, as the file system's magic just said. What
     // lies there and can be mapped is the kernel's own BTF, which the kernel never changes or frees (a
     // module's cannot be mapped); unlike a regular file it cannot be cut short or written to by anybody while it is mapped.
     #[allow(unsafe_code)]
-    unsafe { memmap2::MmapOptions::new().populate().map(file) }.ok()
+    unsafe {
+        memmap2::MmapOptions::new()
+            .populate()
+            .map_copy_read_only(file)
+    }
+    .ok()
 }
