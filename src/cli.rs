@@ -224,9 +224,10 @@ pub struct Diff {
     #[command(flatten)]
     pub store: Store,
 
-    /// The BTF that both go on from, if they are a module's.
+    /// What A and B go on from, if they are a module's BTF: given once it is both's, given twice it is first
+    /// A's, then B's.
     #[arg(long, value_name = "BTF", value_hint = ValueHint::FilePath)]
-    pub base: Option<PathBuf>,
+    pub base: Vec<PathBuf>,
 
     /// Only types and functions of these names.
     #[arg(long = "type", value_name = "NAME", num_args = 1..)]

@@ -5,5 +5,6 @@
 pub mod artifact;
 pub mod btf;
 pub mod dump;
+pub mod relo;
 #[cfg(feature = "artifact")]
 pub mod store;
