@@ -273,7 +273,7 @@ impl<'b> Printer<'_, 'b> {
     /// An enum that has no name, or no enumerators.
     fn odd_enum(&mut self, slot: Slot) -> Result<(), Error> {
         let def = self.defs.get(slot);
-        if def.is(Def::INCOMPLETE) || (slot < self.defs.first_own && !def.is(Def::HOISTED)) {
+        if def.is(Def::INCOMPLETE) || (def.is(Def::BASE) && !def.is(Def::HOISTED)) {
             // Nobody can define it here, but its size is known.
             let unsigned = !self.btf.ty(def.id).kind_flag();
             match super::defs::int_text(def.size, unsigned) {

@@ -67,6 +67,11 @@ impl Def {
     /// An unnamed enum that needs a name to be referred to by.
     pub const HOISTED: u16 = 64;
 
+    /// Its name is settled: the base has given it.
+    pub const SETTLED: u16 = 128;
+    /// The base prints it.
+    pub const BASE: u16 = 256;
+
     pub fn is(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
@@ -116,8 +121,8 @@ pub(super) struct Defs {
     pub texts: Vec<String>,
     /// Names of equal rank among same-named definitions: their order by content.
     pub rank: HashMap<Slot, u32>,
-    /// Definitions from here on are this BTF's own, those below its base's.
-    pub first_own: Slot,
+    /// A base's definitions that this BTF defines once more, equal.
+    pub repeats: Vec<Slot>,
     /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
     pub old_bit_fields: bool,
 }
@@ -134,7 +139,7 @@ impl Defs {
             fastcalls: Vec::new(),
             texts: Vec::new(),
             rank: HashMap::new(),
-            first_own: 1,
+            repeats: Vec::new(),
             old_bit_fields: false,
         };
         // Slot 0 is nobody's.
@@ -147,13 +152,13 @@ impl Defs {
     /// Goes on from a base's definitions, whose names stay as they are.
     pub fn on_base(base: &Defs, split: &Btf<'_>) -> Result<Defs, Error> {
         let mut defs = base.clone();
-        defs.first_own = defs.defs.len() as Slot;
+        defs.repeats.clear();
         defs.kfuncs.clear();
         defs.fastcalls.clear();
         defs.rank.clear();
         for def in &mut defs.defs {
             def.uses = 0;
-            def.flags &= !Def::FORWARD;
+            def.flags = def.flags & !Def::FORWARD | Def::SETTLED | Def::BASE;
         }
         defs.collect(split)?;
         Ok(defs)
@@ -176,8 +181,8 @@ impl Defs {
 
     /// This BTF's own named definitions, in the order of their names.
     pub fn own_named(&self) -> impl Iterator<Item = Slot> + '_ {
-        let own = |n: &Named| n.slot >= self.first_own || self.get(n.slot).state == State::New;
-        self.named.iter().filter(move |n| own(n)).map(|n| n.slot)
+        let own = |slot: &Slot| !self.get(*slot).is(Def::BASE);
+        self.named.iter().map(|n| n.slot).filter(own)
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
@@ -346,12 +351,22 @@ impl Defs {
                     // The base only declares what this BTF defines: its types refer to the base's slot.
                     let ours = self.get(slot).clone();
                     let def = self.get_mut(before);
-                    let suffix = def.suffix;
-                    *def = Def { suffix, ..ours };
+                    let (suffix, flags) = (def.suffix, ours.flags | Def::SETTLED);
+                    *def = Def {
+                        suffix,
+                        flags,
+                        ..ours
+                    };
                     self.slot[first.0 as usize] = before;
-                    out.retain(|n| n.slot != slot);
+                    out.pop_if(|n| n.slot == slot);
                 } else {
                     self.slot[id.0 as usize] = slot;
+                    if self.get(slot).is(Def::BASE)
+                        && !declares(&id)
+                        && self.repeats.last() != Some(&slot)
+                    {
+                        self.repeats.push(slot);
+                    }
                 }
             }
             if ids.len() > 1 {

@@ -45,9 +45,8 @@ impl Plan {
         let order = walk.order;
         for i in 0..defs.unnamed_enums.len() {
             let slot = defs.unnamed_enums[i];
-            let own = slot >= defs.first_own;
             let def = defs.get_mut(slot);
-            if own && def.uses > 1 {
+            if !def.is(Def::BASE) && def.uses > 1 {
                 def.flags |= Def::HOISTED;
             }
         }
@@ -147,7 +146,7 @@ impl Plan {
     /// Writes the header of everything.
     pub fn write_all(&self, btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
         let defs = &self.defs;
-        let own = |slot: &Slot| *slot >= defs.first_own;
+        let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
         let alone = |s: &Slot| {
             let def = defs.get(*s);
             own(s) && *s != self.naming.bool_enum && (def.uses == 0 || def.is(Def::HOISTED))
@@ -239,6 +238,7 @@ impl Plan {
         if parts.bool {
             p.out.str(BOOL);
         }
+        self.write_repeats(btf, &mut p);
         for slot in parts.enums {
             p.define_enum(*slot)?;
         }
@@ -275,6 +275,38 @@ impl Plan {
             return Ok(p.out.buf);
         }
         Ok(guard_module(p.out.buf))
+    }
+
+    /// Types that a module defines once more as its base has them are the base's; the name that another
+    /// one of that name would have had leads there too, for those who count on it.
+    fn write_repeats(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_>) {
+        let defs = &self.defs;
+        let mut repeats = defs.repeats.clone();
+        repeats.sort_by(|a, b| self.compare(btf, *a, *b));
+        for slot in &repeats {
+            let def = defs.get(*slot);
+            let named = |n: &&Slot| btf.name(defs.get(**n).name) == btf.name(def.name);
+            if def.class == DefClass::Typedef || def.is(Def::ESCAPED) {
+                continue;
+            }
+            let tags = defs.named.iter().filter(|n| !n.typedef).map(|n| &n.slot);
+            let last = tags.filter(named).map(|s| defs.get(*s).suffix.max(1)).max();
+            let earlier = repeats
+                .iter()
+                .take_while(|s| *s != slot)
+                .filter(named)
+                .count() as u32;
+            let name = btf.name(def.name);
+            let taken = |tried: &[u8]| defs.is_taken(btf, tried, false);
+            let suffix = naming::next_suffix(name, last.unwrap_or(1) + earlier, taken);
+            p.out.str("#define ");
+            p.out.bytes(name);
+            p.out.str("___");
+            p.out.number(u64::from(suffix));
+            p.out.byte(b' ');
+            p.name_of(def);
+            p.out.str("\n\n");
+        }
     }
 
     fn write_kfuncs(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_>) -> Result<(), Error> {
@@ -314,9 +346,13 @@ impl Plan {
     fn aliases<'b>(&self, btf: &Btf<'b>) -> Vec<(&'b [u8], &str)> {
         let defs = &self.defs;
         let mut out: Vec<(&'b [u8], &str)> = Vec::new();
-        for def in &defs.defs[defs.first_own as usize..] {
+        for def in &defs.defs[1..] {
             let name = btf.name(def.name);
-            if def.class != DefClass::Arithmetic || name.is_empty() || btf.kind(def.id).is_enum() {
+            if def.is(Def::BASE)
+                || def.class != DefClass::Arithmetic
+                || name.is_empty()
+                || btf.kind(def.id).is_enum()
+            {
                 continue;
             }
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
@@ -416,7 +452,7 @@ const KFUNCS: &str = "\
 /// Whether enums with values that may be negative are said to be unsigned, as before kernel 6.0.
 fn unsigned_enums(btf: &Btf<'_>, defs: &Defs) -> bool {
     let mut any = false;
-    for def in &defs.defs[defs.first_own as usize..] {
+    for def in &defs.defs[1..] {
         if def.class == DefClass::Enum {
             let ty = btf.ty(def.id);
             if ty.kind() == Kind::Enum64 || ty.kind_flag() {

@@ -118,6 +118,10 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> N
     settle_tags(btf, defs);
     fill(btf, defs, &mut naming);
 
+    if naming.bool_typedef != 0 {
+        // The one keyword that the header itself makes usable under every standard.
+        defs.get_mut(naming.bool_typedef).flags &= !Def::ESCAPED;
+    }
     let mut clashes: Vec<u32> = naming.table.clashes.keys().copied().collect();
     clashes.sort_unstable();
     for n in clashes {
@@ -197,7 +201,6 @@ pub(super) fn next_suffix(name: &[u8], last: u32, taken: impl Fn(&[u8]) -> bool)
 
 fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
     let named = std::mem::take(&mut defs.named);
-    let first_own = defs.first_own;
     let runs = named.chunk_by(|a, b| super::defs::compare_named(btf, a, b).is_eq());
     let mut settled: Vec<(Slot, u32)> = Vec::new();
     let mut asked: Vec<Vec<Slot>> = Vec::new();
@@ -206,9 +209,10 @@ fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
     }
     defs.named = named;
     for run in asked {
-        let base = run.iter().filter(|s| **s < first_own);
-        let mut suffix = base.map(|s| defs.get(*s).suffix.max(1)).max().unwrap_or(0);
-        let mut own: Vec<Slot> = run.iter().copied().filter(|s| *s >= first_own).collect();
+        let (base, mut own): (Vec<Slot>, Vec<Slot>) =
+            run.iter().partition(|s| defs.get(**s).is(Def::SETTLED));
+        let last = base.into_iter().map(|s| defs.get(s).suffix.max(1)).max();
+        let mut suffix = last.unwrap_or(0);
         // Stable: the run is in the order of contents.
         own.sort_by_key(|s| Reverse(defs.get(*s).uses));
         let name = btf.name(defs.get(run[0]).name);
@@ -224,7 +228,7 @@ fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
 
 /// Enters this BTF's own ordinary names, in an order that depends on contents alone.
 fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
-    let own = |slot: &Slot| *slot >= defs.first_own;
+    let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
     let enums: Vec<Slot> = defs
         .named
         .iter()

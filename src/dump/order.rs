@@ -266,10 +266,9 @@ impl<'w, 'b> Walk<'w, 'b> {
                 }
                 Kind::Enum | Kind::Enum64 => {
                     let slot = self.defs.slot_of(at);
-                    let first_own = self.defs.first_own;
                     let def = self.defs.get_mut(slot);
                     def.uses = def.uses.saturating_add(1);
-                    if in_params && slot >= first_own && def.name.is_none() {
+                    if in_params && !def.is(Def::BASE) && def.name.is_none() {
                         def.flags |= Def::HOISTED;
                     }
                     if self.partial {

@@ -435,11 +435,6 @@ impl<'p, 'b> Printer<'p, 'b> {
     pub fn is_named(&self, def: &Def) -> bool {
         self.btf.name_tail(def.name).first() != Some(&0)
     }
-
-    /// Whether a type is only declared, for good.
-    pub fn is_record_kind(&self, id: TypeId) -> bool {
-        matches!(self.btf.kind(id), Kind::Struct | Kind::Union | Kind::Fwd)
-    }
 }
 
 /// Member names seen in the scopes under way. A scope's members are few as a rule: a scan of their hashes
