@@ -12,30 +12,23 @@ use anyhow::{Context, Result, bail};
 use btfleet::relo::diff;
 use btfleet::store::{FsStore, read};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub fn run(args: &Diff) -> Result<ExitCode> {
     let store = FsStore::open(&args.store.store)?;
     let (a, b) = (side(&store, &args.a)?, side(&store, &args.b)?);
-    let [first, .., last] = &args.base[..] else {
-        let base = args.base.first();
-        return compare(args, &a, &b, base.cloned(), base.cloned());
+    if args.base.len() > 2 {
+        bail!("--base is given at most twice: for A, then for B");
+    }
+    let base = |word: &str, asked: Option<&PathBuf>, input: &Input| {
+        read_base(asked.cloned(), Path::new(word), input)
     };
-    compare(args, &a, &b, Some(first.clone()), Some(last.clone()))
-}
-
-fn compare(
-    args: &Diff,
-    a: &Input,
-    b: &Input,
-    base_a: Option<std::path::PathBuf>,
-    base_b: Option<std::path::PathBuf>,
-) -> Result<ExitCode> {
-    let base_a = read_base(base_a, Path::new(&args.a), a)?;
-    let base_b = read_base(base_b, Path::new(&args.b), b)?;
-    let found = with_btf(a, base_a.as_ref(), |a| {
-        Ok(with_btf(b, base_b.as_ref(), |b| {
+    let base_a = base(&args.a, args.base.first(), &a)?;
+    let base_b = base(&args.b, args.base.last(), &b)?;
+    let found = with_btf(&a, base_a.as_ref(), |a| {
+        // Trouble with B is B's: A's name must not come before it.
+        Ok(with_btf(&b, base_b.as_ref(), |b| {
             let names: Vec<&str> = args.types.iter().map(String::as_str).collect();
             for name in &names {
                 if !diff::has(a, name) && !diff::has(b, name) {

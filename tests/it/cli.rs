@@ -152,6 +152,25 @@ fn a_failure_leaves_the_output_file_as_it_was() {
 }
 
 #[test]
+fn a_disk_that_fills_while_writing_leaves_the_output_file_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    file(dir.path(), "k.btf", &crate::tool::large_kernel(30_000));
+    let out = file(dir.path(), "v.h", b"precious");
+    for format in ["c", "json"] {
+        // A limit on the size of files, whose signal is ignored: writing fails at 100 KiB.
+        let limit = "trap '' XFSZ; ulimit -f 100; exec \"$0\" dump k.btf -o v.h --format \"$1\"";
+        let mut sh = Command::new("sh");
+        sh.args(["-c", limit, env!("CARGO_BIN_EXE_btfleet"), format]);
+        let done = sh.current_dir(dir.path()).output().unwrap();
+        let said = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains("cannot write v.h: File too large"), "{said}");
+        assert_eq!(fs::read(&out).unwrap(), b"precious", "{format}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "{format}");
+    }
+}
+
+#[test]
 fn an_output_file_keeps_its_mode_and_its_symbolic_link() {
     let dir = tempfile::tempdir().unwrap();
     file(dir.path(), "k.btf", &small_kernel("task"));
@@ -409,4 +428,45 @@ fn every_shell_gets_a_completion_and_every_command_a_help_text() {
         assert!(help.contains("Usage: btfleet"), "{command}");
     }
     assert!(succeed(dir.path(), ["diff", "--help"]).contains("1 they differ"));
+}
+
+#[test]
+fn every_field_of_every_json_is_documented() {
+    let docs = include_str!("../../docs/json.md");
+    let dir = tempfile::tempdir().unwrap();
+    let source = |more: &str| {
+        format!(
+            "extern int k(int) __attribute__((btf_decl_tag(\"bpf_kfunc\")));
+             enum e {{ A }} e; float f; struct s {{ int a : 2; float x[3]; struct fwd *p; {more} }} s;
+             int fun(int x) {{ return k(x); }}"
+        )
+    };
+    compile_bpf(dir.path(), "a", &source(""));
+    compile_bpf(dir.path(), "b", &source("int more;"));
+    file(dir.path(), "k.btf", &small_kernel("k"));
+    succeed(dir.path(), ["publish", "k.btf"]);
+    file(&dir.path().join("btfleet-store/btf"), "stray", b"");
+    for args in [
+        &["dump", "a.o", "--format", "json"][..],
+        &["dump", "a.o", "--format", "json", "--type", "s"],
+        &["diff", "a.o", "b.o", "--format", "json"],
+        &["kernels", "-o", "json"],
+        &["verify", "-o", "json"],
+        &["get", &btfleet_id(dir.path()), "--manifest"],
+    ] {
+        let out = run(dir.path(), args);
+        let json: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+        let mut values = vec![&json];
+        while let Some(value) = values.pop() {
+            for (field, inner) in value.as_object().into_iter().flatten() {
+                assert!(docs.contains(&format!("`{field}`")), "{args:?}: {field}");
+                values.push(inner);
+            }
+            values.extend(value.as_array().into_iter().flatten());
+        }
+    }
+}
+
+fn btfleet_id(folder: &Path) -> String {
+    succeed(folder, ["kernels", "-o", "name"]).trim().to_owned()
 }

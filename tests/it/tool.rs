@@ -81,7 +81,7 @@ impl Tiny {
 
     pub fn int(&mut self, name: &str, size: u32) -> u32 {
         let name = self.string(name);
-        self.words(&[name, 1 << 24, size, 1 << 24 | size * 8]);
+        self.words(&[name, 1 << 24, size, (1 << 24) | (size * 8)]);
         self.next += 1;
         self.next - 1
     }
@@ -94,7 +94,7 @@ impl Tiny {
             self.string(name)
         };
         let vlen = members.len() as u32;
-        self.words(&[name, 4 << 24 | vlen, vlen * 4]);
+        self.words(&[name, (4 << 24) | vlen, vlen * 4]);
         for (n, member) in (0..).zip(members) {
             let member = self.string(member);
             self.words(&[member, 2, n * 32]);
@@ -110,7 +110,7 @@ impl Tiny {
         } else {
             self.string(name)
         };
-        self.words(&[name, 5 << 24 | 2, 4, 0, member, 0, 0, member, 0]);
+        self.words(&[name, (5 << 24) | 2, 4, 0, member, 0, 0, member, 0]);
         self.next += 1;
         self.next - 1
     }

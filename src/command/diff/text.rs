@@ -6,14 +6,16 @@ use std::fmt::Write as _;
 
 pub fn print(diff: &Diff) -> String {
     let mut out = String::new();
-    let mut counts = [0usize; 3];
-    let groups: [(&str, fn(&Change) -> bool); 3] = [
-        ("appeared", |c| matches!(c, Change::Appeared(_))),
-        ("vanished", |c| matches!(c, Change::Vanished(_))),
-        ("changed", |c| matches!(c, Change::Changed(_))),
-    ];
-    for ((title, is), count) in groups.iter().zip(&mut counts) {
-        let rows: Vec<&TypeDiff> = diff.types.iter().filter(|t| is(&t.change)).collect();
+    let mut counts = [0; 3];
+    for (title, count) in ["appeared", "vanished", "changed"]
+        .into_iter()
+        .zip(&mut counts)
+    {
+        let rows: Vec<&TypeDiff> = diff
+            .types
+            .iter()
+            .filter(|row| group(&row.change) == title)
+            .collect();
         *count = rows.len();
         if rows.is_empty() {
             continue;
@@ -36,6 +38,14 @@ pub fn print(diff: &Diff) -> String {
         ),
     }
     out
+}
+
+fn group(change: &Change) -> &'static str {
+    match change {
+        Change::Appeared(_) => "appeared",
+        Change::Vanished(_) => "vanished",
+        Change::Changed(_) => "changed",
+    }
 }
 
 fn line(out: &mut String, args: std::fmt::Arguments<'_>) {
@@ -124,7 +134,7 @@ fn member(out: &mut String, m: &MemberDiff) {
 
 /// In bytes where that says it, else in bits.
 fn offset(p: &Place) -> String {
-    match p.bit_offset % 8 == 0 && !p.bit_field {
+    match p.bit_offset.is_multiple_of(8) && !p.bit_field {
         true => (p.bit_offset / 8).to_string(),
         false => format!("bit {}", p.bit_offset),
     }
