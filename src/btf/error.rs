@@ -109,9 +109,6 @@ pub enum ErrorKind {
         /// What may have gone wrong.
         hint: &'static str,
     },
-    /// A type that must have a name has none.
-    #[error("a {0} without a name")]
-    Unnamed(&'static str),
     /// More types or strings than 32 bits can number.
     #[error("too many types or strings for 32-bit numbers")]
     TooLarge,

@@ -17,6 +17,10 @@ pub struct Btf<'d> {
     first_str: u32,
     /// Where each of our own types starts in `words`.
     index: Vec<u32>,
+    /// What each of them is.
+    kinds: Vec<Kind>,
+    /// Some string other than the first is empty, so that a name can be empty wherever it lies.
+    blank_names: bool,
     /// Size of a `long`, where an INT of that name tells.
     long_size: Option<u32>,
 }
@@ -93,6 +97,9 @@ impl<'d> Btf<'d> {
             first_id,
             first_str,
             index: Vec::new(),
+            kinds: Vec::new(),
+            blank_names: has_blank(strings)
+                || base.is_some_and(|b| b.blank_names || strings.first() == Some(&0)),
             long_size: None,
         };
         if u32::try_from(u64::from(first_str).saturating_add(strings.len() as u64)).is_err() {
@@ -102,102 +109,107 @@ impl<'d> Btf<'d> {
         Ok(btf)
     }
 
-    /// Walks the type section once: sizes, names and references are checked, starts are remembered.
+    /// Walks the type section once: where types lie, what they are, and how far their references reach.
     fn read_types(&mut self, layout: &[u8]) -> Result<(), Error> {
-        let words = self.words;
-        let end_str = self.end_str();
+        let (words, order) = (self.words, self.order);
         // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
         let mut index: Vec<u32> = Vec::with_capacity(words.len() / 6);
-        let mut at = 0usize;
-        // References may point forward, so the largest is kept and judged once the last id is known.
-        let (mut largest, mut largest_in) = (0u32, 0usize);
+        let mut kinds: Vec<Kind> = Vec::with_capacity(words.len() / 6);
+        // References may point forward, so only the largest are kept, and judged at the end.
+        let (mut last_ref, mut last_str) = (0u32, 0u32);
         let mut longs = [false; 2];
-        while at < words.len() {
-            let here = |kind: ErrorKind, word: usize, index: &[u32]| {
-                let id = TypeId(self.first_id.saturating_add(index.len() as u32));
-                let offset = word.saturating_mul(WORD).saturating_add(self.types_at);
-                Error::new(kind, Some(id), offset)
+        let mut rest = words;
+        while !rest.is_empty() {
+            let at = words.len().saturating_sub(rest.len());
+            let read = rest.split_first_chunk::<COMMON>();
+            let Some((&[name, info, size_or_type], behind)) = read else {
+                return Err(self.truncated(at, COMMON, index.len()));
             };
-            let truncated = |what, need: usize| ErrorKind::Truncated {
-                what,
-                need: need.saturating_mul(WORD) as u64,
-                have: words.len().saturating_sub(at).saturating_mul(WORD) as u64,
-            };
-            let rest = words.get(at..).unwrap_or_default();
-            let Some((&[name, info, size_or_type], rest)) = rest.split_first_chunk::<COMMON>()
-            else {
-                return Err(here(truncated("a type", COMMON), at, &index));
-            };
-            let info = Info(read_word(info, self.order));
-            let size_or_type = read_word(size_or_type, self.order);
-            let vlen = info.vlen() as usize;
+            let info = Info(read_word(info, order));
+            let size_or_type = read_word(size_or_type, order);
             let (kind, tail_len) = match Kind::known(info.kind()) {
-                Some(kind) => (kind, tail_words(kind, vlen)),
+                Some(kind) => (kind, tail_words(kind, info.vlen() as usize)),
                 None => match wire::layout_of(layout, info.kind()) {
                     Some((once, each)) => {
-                        let bytes = (each as usize)
-                            .saturating_mul(vlen)
-                            .saturating_add(once as usize);
-                        (Kind::Unknown, bytes.div_ceil(WORD))
+                        let each = (each as usize).saturating_mul(info.vlen() as usize);
+                        (Kind::Unknown, each.saturating_add(once as usize).div_ceil(WORD))
                     }
                     None => {
-                        let word = at.saturating_add(1);
-                        return Err(here(ErrorKind::UnknownKind(info.kind()), word, &index));
+                        let kind = ErrorKind::UnknownKind(info.kind());
+                        return Err(self.error_at(kind, at.saturating_add(1), index.len()));
                     }
                 },
             };
-            let Some(tail) = rest.get(..tail_len) else {
-                let need = COMMON.saturating_add(tail_len);
-                return Err(here(
-                    truncated("a type and what belongs to it", need),
-                    at,
-                    &index,
-                ));
+            let Some((tail, behind)) = behind.split_at_checked(tail_len) else {
+                return Err(self.truncated(at, COMMON.saturating_add(tail_len), index.len()));
             };
-            let (refs, strs) = references(kind, size_or_type, tail, self.order);
-            if refs > largest {
-                (largest, largest_in) = (refs, index.len());
-            }
-            let name = read_word(name, self.order);
-            let strs = strs.max(name);
-            if strs >= end_str && strs > 0 {
-                return Err(here(self.bad_string(strs), at, &index));
-            }
-            if matches!(kind, Kind::Typedef) && self.name(StrOffset(name)).is_empty() {
-                return Err(here(ErrorKind::Unnamed("typedef"), at, &index));
-            }
+            let name = read_word(name, order);
+            let (refs, strs) = references(kind, size_or_type, tail, order);
+            last_ref = last_ref.max(refs);
+            last_str = last_str.max(strs).max(name);
             if kind == Kind::Int && is_long(self.name(StrOffset(name))) {
-                match size_or_type {
-                    4 => longs = [true, longs[1]],
-                    8 => longs = [longs[0], true],
-                    _ => {}
-                }
+                let [four, eight] = longs;
+                longs = [four || size_or_type == 4, eight || size_or_type == 8];
             }
             index.push(at as u32);
-            at = at.saturating_add(COMMON).saturating_add(tail_len);
+            kinds.push(kind);
+            rest = behind;
         }
-        self.index = index;
+        (self.index, self.kinds) = (index, kinds);
         // Said by contents alone, whatever the order of the types: 64 bits if any `long` has them.
         self.long_size = match longs {
             [_, true] => Some(8),
             [true, false] => Some(4),
             [false, false] => self.base.and_then(|b| b.long_size),
         };
-        let last = self
-            .first_id
-            .checked_add(self.index.len() as u32)
-            .ok_or(Error::new(ErrorKind::TooLarge, None, self.types_at))?
-            .saturating_sub(1);
-        if largest > last {
-            let id = TypeId(self.first_id.saturating_add(largest_in as u32));
-            let kind = ErrorKind::TypeId {
-                id: TypeId(largest),
-                last: TypeId(last),
-                hint: self.hint(),
-            };
-            return Err(Error::new(kind, Some(id), self.offset(id)));
+        let ids = u64::from(self.first_id).saturating_add(self.index.len() as u64);
+        if u32::try_from(ids).is_err() {
+            return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
+        }
+        if last_ref >= self.end_id() || last_str >= self.end_str().max(1) {
+            return Err(self.find_bad_reference());
         }
         Ok(())
+    }
+
+    /// The first type that refers to what is not there.
+    #[cold]
+    fn find_bad_reference(&self) -> Error {
+        for ty in self.types() {
+            let (refs, strs) = references(ty.kind, ty.size_or_type, ty.tail, self.order);
+            let strs = strs.max(ty.name.0);
+            let kind = if refs >= self.end_id() {
+                ErrorKind::TypeId {
+                    id: TypeId(refs),
+                    last: TypeId(self.end_id().saturating_sub(1)),
+                    hint: self.hint(),
+                }
+            } else if strs >= self.end_str().max(1) {
+                self.bad_string(strs)
+            } else {
+                continue;
+            };
+            return Error::new(kind, Some(ty.id), self.offset(ty.id));
+        }
+        Error::new(ErrorKind::TooLarge, None, self.types_at)
+    }
+
+    #[cold]
+    fn truncated(&self, at: usize, need: usize, types: usize) -> Error {
+        let have = self.words.len().saturating_sub(at);
+        let kind = ErrorKind::Truncated {
+            what: "a type and what belongs to it",
+            need: need.saturating_mul(WORD) as u64,
+            have: have.saturating_mul(WORD) as u64,
+        };
+        self.error_at(kind, at, types)
+    }
+
+    #[cold]
+    fn error_at(&self, kind: ErrorKind, word: usize, types: usize) -> Error {
+        let id = TypeId(self.first_id.saturating_add(types as u32));
+        let offset = word.saturating_mul(WORD).saturating_add(self.types_at);
+        Error::new(kind, Some(id), offset)
     }
 
     fn bad_string(&self, at: u32) -> ErrorKind {
@@ -249,16 +261,7 @@ impl<'d> Btf<'d> {
         let Some(own) = id.0.checked_sub(self.first_id) else {
             return self.base.map_or(Kind::Void, |base| base.kind(id));
         };
-        let info = self
-            .index
-            .get(own as usize)
-            .and_then(|at| self.words.get((*at as usize).saturating_add(1)));
-        match info {
-            Some(word) => {
-                Kind::known(Info(read_word(*word, self.order)).kind()).unwrap_or(Kind::Unknown)
-            }
-            None => Kind::Void,
-        }
+        self.kinds.get(own as usize).copied().unwrap_or(Kind::Void)
     }
 
     /// This BTF's own types, by rising id; a base's are not among them.
@@ -272,11 +275,30 @@ impl<'d> Btf<'d> {
         (0..len).map(move |n| TypeId(first.wrapping_add(n)))
     }
 
+    /// The type that a PTR, TYPEDEF or modifier refers to: [`Type::target`] without reading the rest.
+    #[inline]
+    pub(crate) fn target(&self, id: TypeId) -> TypeId {
+        match id.0.checked_sub(self.first_id) {
+            Some(own) => {
+                let at = self.index.get(own as usize).map_or(usize::MAX, |at| *at as usize);
+                let word = self.words.get(at.saturating_add(2));
+                TypeId(word.map_or(0, |w| read_word(*w, self.order)))
+            }
+            None => self.base.map_or(TypeId::VOID, |base| base.target(id)),
+        }
+    }
+
     /// The bytes of a name, without the NUL; empty for none and for an offset that is not of this BTF.
     pub fn name(&self, at: StrOffset) -> &'d [u8] {
         let tail = self.name_tail(at);
         let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
         tail.get(..len).unwrap_or_default()
+    }
+
+    /// Whether there is a name at this offset, and not the empty string.
+    #[inline]
+    pub fn is_named(&self, at: StrOffset) -> bool {
+        !at.is_none() && !(self.blank_names && self.name_tail(at).first() == Some(&0))
     }
 
     /// From a name's first byte to the end of the strings: the name ends at the first NUL. For readers that
@@ -330,6 +352,17 @@ impl<'d> Btf<'d> {
             None => self.base.map_or(0, |base| base.offset(id)),
         }
     }
+}
+
+/// Whether some string but the first is empty: the only ones that are where nothing is named by offset 0.
+fn has_blank(strings: &[u8]) -> bool {
+    let rest = strings.get(1..).unwrap_or_default();
+    // By blocks, so that the compiler looks at many bytes at once.
+    let mut blocks = strings.chunks(4096).zip(rest.chunks(4096));
+    blocks.any(|(a, b)| {
+        let blank = a.iter().zip(b).fold(0, |any, (a, b)| any | u8::from(a | b == 0));
+        blank != 0
+    })
 }
 
 /// Words that belong to a type, behind the common three.

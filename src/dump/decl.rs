@@ -5,7 +5,7 @@ use super::error::{Error, in_words};
 use super::layout::ends_in;
 use super::names;
 use super::order::MAX_DEPTH;
-use super::print::Printer;
+use super::print::{ENUM, Printer, STRUCT, UNION};
 use super::text::{Scan, scan};
 use crate::btf::{Kind, TypeId};
 
@@ -95,7 +95,6 @@ const RESTRICT: u8 = 4;
 
 impl<'b> Printer<'_, 'b> {
     /// A declaration of something of type `id`, without the semicolon.
-    #[inline]
     pub fn declare(&mut self, id: TypeId, tail: &[u8], name: Scan) -> Result<(), Error> {
         // Most declarations are of a plain type or a pointer to one.
         let slot = self.defs.slot_of(id);
@@ -103,13 +102,13 @@ impl<'b> Printer<'_, 'b> {
             self.plain(slot);
             self.out.byte(b' ');
         } else if self.btf.kind(id) == Kind::Ptr
-            && let target = self.btf.ty(id).target()
+            && let target = self.btf.target(id)
             && let slot = self.defs.slot_of(target)
             && slot != 0
             && self.is_plain(slot)
         {
             self.plain(slot);
-            self.out.str(" *");
+            self.out.lit(b" *");
         } else {
             self.prefix(id, 0, false, 0)?;
             self.write_name(tail, name, 0);
@@ -150,18 +149,19 @@ impl<'b> Printer<'_, 'b> {
         }
     }
 
+    #[inline]
     fn plain(&mut self, slot: Slot) {
         let def = self.defs.get(slot);
-        self.out.str(match def.class {
-            DefClass::Struct => "struct ",
-            DefClass::Union => "union ",
-            DefClass::Enum => "enum ",
-            DefClass::Typedef => "",
+        match def.class {
+            DefClass::Typedef => {}
+            DefClass::Struct => self.out.word(&STRUCT),
+            DefClass::Union => self.out.word(&UNION),
+            DefClass::Enum => self.out.word(&ENUM),
             DefClass::Arithmetic => {
-                self.out.str(&self.defs.texts[def.text as usize]);
+                self.out.word(&self.defs.texts[def.text as usize]);
                 return;
             }
-        });
+        }
         self.name_of(def);
     }
 
@@ -241,7 +241,7 @@ impl<'b> Printer<'_, 'b> {
                 Kind::Restrict | Kind::TypeTag | Kind::Typedef => 0,
                 _ => break,
             };
-            id = self.btf.ty(id).target();
+            id = self.btf.target(id);
         }
         self.qualifiers(qualifiers);
     }
@@ -250,7 +250,7 @@ impl<'b> Printer<'_, 'b> {
     fn base(&mut self, id: TypeId) -> Result<(), Error> {
         let kind = self.btf.kind(id);
         if kind == Kind::Void {
-            self.out.str("void");
+            self.out.lit(b"void");
             return Ok(());
         }
         let slot = self.defs.slot_of(id);
@@ -288,11 +288,11 @@ impl<'b> Printer<'_, 'b> {
                 }
             }
         } else if def.is(Def::HOISTED) {
-            self.out.str("__typeof__(");
+            self.out.lit(b"__typeof__(");
             self.hoisted_name(slot);
             self.out.byte(b')');
         } else {
-            self.out.str("enum ");
+            self.out.lit(b"enum ");
             self.enum_body(slot)?;
         }
         Ok(())
@@ -301,15 +301,10 @@ impl<'b> Printer<'_, 'b> {
     /// The name of the variable that lends an unnamed enum its type.
     pub fn hoisted_name(&mut self, slot: Slot) {
         let first = self.btf.ty(self.defs.get(slot).id).enumerators().next();
-        self.out.str("__btfleet__enum_");
+        self.out.lit(b"__btfleet__enum_");
         if let Some(e) = first {
             let tail = self.btf.name_tail(e.name);
-            let suffix = self
-                .naming
-                .enumerators
-                .get(&(slot, 0))
-                .copied()
-                .unwrap_or(0);
+            let suffix = self.naming.suffix_of(slot, 0);
             let read = scan(tail);
             if read.plain || names::is_c23(&tail[..read.len]) {
                 self.out.copy(tail, read.len);
@@ -364,7 +359,7 @@ impl<'b> Printer<'_, 'b> {
             if !self.btf.kind(id).is_modifier() {
                 break;
             }
-            id = self.btf.ty(id).target();
+            id = self.btf.target(id);
         }
         id
     }
@@ -375,16 +370,16 @@ impl<'b> Printer<'_, 'b> {
         let count = ty.params().len();
         self.out.byte(b'(');
         if count == 0 {
-            self.out.str("void");
+            self.out.lit(b"void");
         }
         for (i, p) in ty.params().enumerate() {
             if i > 0 {
-                self.out.str(", ");
+                self.out.lit(b", ");
             }
             if p.ty == TypeId::VOID && i + 1 == count {
                 // Before C23, `...` needs a parameter before it; `()` says as much.
                 if i > 0 {
-                    self.out.str("...");
+                    self.out.lit(b"...");
                 }
                 break;
             }
@@ -397,8 +392,8 @@ impl<'b> Printer<'_, 'b> {
             let name = scan(tail);
             if named && name.len > 0 && self.can_name(proto, i, &tail[..name.len]) {
                 self.write_name(tail, name, 0);
-            } else if self.out.buf.last() == Some(&b' ') {
-                self.out.buf.pop();
+            } else if self.out.last() == Some(b' ') {
+                self.out.truncate(self.out.len() - 1);
             }
             self.suffix(p.ty, depth + 1)?;
         }
@@ -421,10 +416,12 @@ impl<'b> Printer<'_, 'b> {
     /// A definition's name with its suffix.
     #[inline]
     pub fn name_of(&mut self, def: &Def) {
-        let tail = self.btf.name_tail(def.name);
-        let mut read = scan(tail);
-        read.plain = !def.is(Def::ESCAPED);
-        self.write_name(tail, read, def.suffix);
+        let read = Scan {
+            len: def.len as usize,
+            hash: 0,
+            plain: !def.is(Def::ESCAPED),
+        };
+        self.write_name(self.btf.name_tail(def.name), read, def.suffix);
     }
 
     /// A name, escaped where C wants it, with its suffix.
@@ -442,7 +439,7 @@ impl<'b> Printer<'_, 'b> {
 
     fn number_suffix(&mut self, suffix: u32) {
         if suffix > 1 {
-            self.out.str("___");
+            self.out.lit(b"___");
             self.out.number(u64::from(suffix));
         }
     }
@@ -454,10 +451,10 @@ impl<'b> Printer<'_, 'b> {
             Some(_) if suffix > 1 => self.out.bytes(name),
             Some(n) => {
                 self.wants.c23 |= 1 << n;
-                self.out.str("__btfleet__c23_");
+                self.out.lit(b"__btfleet__c23_");
                 self.out.bytes(name);
             }
-            None => names::escape(name, &mut self.out.buf),
+            None => self.out.bytes(&names::escape(name)),
         }
     }
 
@@ -505,9 +502,9 @@ impl<'b> Printer<'_, 'b> {
                 );
             }
             // Behind the text comes a blank line already.
-            self.out.buf.pop();
-            self.out.str("#pragma GCC diagnostic pop\n\n");
+            self.out.truncate(self.out.len() - 1);
+            self.out.lit(b"#pragma GCC diagnostic pop\n\n");
         }
-        self.out.buf.splice(start..start, before.into_bytes());
+        self.out.insert(start, &before);
     }
 }

@@ -1,6 +1,7 @@
 //! What a header defines: one [`Def`] for each distinct type that C gives a body or a name.
 
 use super::error::{Error, in_words};
+use super::text::{Word, scan};
 use super::hash::Hash;
 use super::twins::{self, Class, class_of};
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
@@ -16,6 +17,8 @@ pub(super) struct Def {
     /// The type that stands for all that are equal to it.
     pub id: TypeId,
     pub name: StrOffset,
+    /// Length of the name in bytes.
+    pub len: u32,
     pub class: DefClass,
     pub state: State,
     /// [`Def::PACKED`] and the others.
@@ -69,6 +72,8 @@ impl Def {
 
     /// Its name is settled: the base has given it.
     pub const SETTLED: u16 = 128;
+    /// An enum of which some enumerator has a suffix.
+    pub const SUFFIXED: u16 = 512;
     /// The base prints it.
     pub const BASE: u16 = 256;
 
@@ -80,6 +85,7 @@ impl Def {
         Def {
             id: ty.id(),
             name: ty.name(),
+            len: 0,
             class,
             state: State::New,
             flags: 0,
@@ -118,7 +124,7 @@ pub(super) struct Defs {
     /// FUNCs with the tag `bpf_fastcall`.
     pub fastcalls: Vec<TypeId>,
     /// C texts of arithmetic types.
-    pub texts: Vec<String>,
+    pub texts: Vec<Word>,
     /// Names of equal rank among same-named definitions: their order by content.
     pub rank: HashMap<Slot, u32>,
     /// A base's definitions that this BTF defines once more, equal.
@@ -207,9 +213,9 @@ impl Defs {
                 _ => continue,
             };
             let ty = btf.ty(id);
-            let key = sort_key(btf.name_tail(ty.name()));
-            if key == 0 {
+            if !btf.is_named(ty.name()) {
                 match class {
+                    DefClass::Typedef => return Err(Error::new(btf, id, "a typedef without a name")),
                     DefClass::Enum => unnamed_enums.push(id),
                     _ if ty.kind() == Kind::Fwd => {
                         return Err(Error::new(btf, id, "a forward declaration without a name"));
@@ -222,7 +228,7 @@ impl Defs {
                 continue;
             }
             named.push(Named {
-                key,
+                key: sort_key(btf.name_tail(ty.name())),
                 at: ty.name(),
                 typedef: class == DefClass::Typedef,
                 slot: id.0,
@@ -232,7 +238,7 @@ impl Defs {
         self.kfuncs
             .sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
         self.kfuncs.dedup();
-        named.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.slot.cmp(&b.slot)));
+        sort_named(btf, &mut named);
         self.define_named(btf, &named);
         self.define_unnamed_enums(btf, unnamed_enums)
     }
@@ -304,7 +310,9 @@ impl Defs {
         if class == DefClass::Enum {
             (def.align, def.state) = (natural_align(def.size), State::Done);
         }
-        if !super::text::scan(btf.name_tail(ty.name())).plain {
+        let name = scan(btf.name_tail(ty.name()));
+        def.len = name.len as u32;
+        if !name.plain {
             def.flags |= Def::ESCAPED;
         }
         let slot = self.push(def);
@@ -494,6 +502,7 @@ impl Defs {
     }
 
     fn arithmetic_def(&mut self, ty: &Type<'_>, text: String) {
+        let text = Word::new(&text);
         let number = match self.texts.iter().rposition(|t| *t == text) {
             Some(n) => n,
             None => {
@@ -587,7 +596,7 @@ fn float_text(name: &[u8], size: u32) -> Option<String> {
         (_, 4) => "float".into(),
         (_, 8) => "double".into(),
         (_, 2 | 16) => int_text(u64::from(size), true)?.into(),
-        (_, 12) => "struct { unsigned int words[3]; }".into(),
+        (_, 12) => "struct { unsigned int w[3]; }".into(),
         _ => return None,
     })
 }
@@ -624,6 +633,30 @@ fn rest_of<'b>(btf: &Btf<'b>, n: &Named) -> &'b [u8] {
     }
     let name = btf.name(n.at);
     name.get(16..).unwrap_or_default()
+}
+
+/// Sorts by name, namespace and type id.
+fn sort_named(btf: &Btf<'_>, named: &mut Vec<Named>) {
+    // By the first bytes, one after the other from the last: no comparison, no branch to miss.
+    let mut other = named.clone();
+    for byte in 0..16 {
+        let digit = |n: &Named| (n.key >> (8 * byte)) as u8 as usize;
+        let mut starts = [0u32; 256];
+        named.iter().for_each(|n| starts[digit(n)] += 1);
+        let mut next = 0;
+        for start in &mut starts {
+            next += std::mem::replace(start, next);
+        }
+        for n in named.iter() {
+            let place = &mut starts[digit(n)];
+            other[*place as usize] = *n;
+            *place += 1;
+        }
+        std::mem::swap(named, &mut other);
+    }
+    for run in named.chunk_by_mut(|a, b| a.key == b.key).filter(|run| run.len() > 1) {
+        run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.slot.cmp(&b.slot)));
+    }
 }
 
 /// By name, then by namespace: tags before typedefs.

@@ -244,7 +244,7 @@ impl Plan {
         }
         for (tail, text) in parts.aliases {
             p.out.str("typedef ");
-            p.out.str(text);
+            p.out.bytes(text);
             p.out.byte(b' ');
             p.write_name(tail, scan(tail), 0);
             p.out.str(";\n\n");
@@ -272,9 +272,9 @@ impl Plan {
         }
         if !module {
             p.out.str("#endif /* __VMLINUX_H__ */\n");
-            return Ok(p.out.buf);
+            return Ok(p.out.into_bytes());
         }
-        Ok(guard_module(p.out.buf))
+        Ok(guard_module(p.out.into_bytes()))
     }
 
     /// Types that a module defines once more as its base has them are the base's; the name that another
@@ -325,7 +325,7 @@ impl Plan {
             for func in same_named {
                 let mut alone = Printer::new(btf, &self.defs, &self.naming, 0);
                 alone.kfunc(*func, 0)?;
-                texts.push((alone.out.buf, *func));
+                texts.push((alone.out.into_bytes(), *func));
             }
             texts.sort();
             texts.dedup_by(|a, b| a.0 == b.0);
@@ -343,9 +343,9 @@ impl Plan {
 
     /// Arithmetic types that C does not know under their names, such as arm64's `__Poly128_t`: typedefs of
     /// the same size. Types that mention them are printed without them, so one that clashes is left out.
-    fn aliases<'b>(&self, btf: &Btf<'b>) -> Vec<(&'b [u8], &str)> {
+    fn aliases<'b>(&self, btf: &Btf<'b>) -> Vec<(&'b [u8], &[u8])> {
         let defs = &self.defs;
-        let mut out: Vec<(&'b [u8], &str)> = Vec::new();
+        let mut out: Vec<(&'b [u8], &[u8])> = Vec::new();
         for def in &defs.defs[1..] {
             let name = btf.name(def.name);
             if def.is(Def::BASE)
@@ -357,9 +357,9 @@ impl Plan {
             }
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
                 && !name[0].is_ascii_digit();
-            let text = defs.texts[def.text as usize].as_str();
+            let text = defs.texts[def.text as usize].as_bytes();
             let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool" | b"bool")
-                || text.as_bytes() == name;
+                || text == name;
             let words = matches!(
                 name,
                 b"int" | b"long" | b"short" | b"unsigned" | b"signed" | b"__int128"
@@ -377,7 +377,7 @@ impl Plan {
             };
             !(same(i + 1) || i > 0 && same(i - 1))
         };
-        let mut kept: Vec<(&'b [u8], &str)> = (0..out.len())
+        let mut kept: Vec<(&'b [u8], &[u8])> = (0..out.len())
             .filter(|i| unique(*i))
             .map(|i| out[i])
             .collect();
@@ -389,7 +389,7 @@ impl Plan {
 struct Parts<'p> {
     bool: bool,
     enums: &'p [Slot],
-    aliases: &'p [(&'p [u8], &'p str)],
+    aliases: &'p [(&'p [u8], &'p [u8])],
     declared: &'p [Slot],
 }
 

@@ -5,7 +5,7 @@
 //! are filled with unnamed bit-fields, never wider than the record's own alignment, so that they change
 //! no alignment on any target.
 
-use super::defs::{Def, DefClass, Defs, Slot};
+use super::defs::{Def, DefClass, Defs, Slot, State};
 use super::error::{Error, in_words, shown};
 use super::order::{MAX_DEPTH, unnamed_member};
 use crate::btf::{Btf, Kind, Member, TypeId};
@@ -49,7 +49,7 @@ pub(super) fn shape(btf: &Btf<'_>, defs: &Defs, id: TypeId) -> Shape {
                 };
             }
             Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
-                at = btf.ty(at).target();
+                at = btf.target(at);
                 continue;
             }
             Kind::Array => {
@@ -96,11 +96,11 @@ pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
     for _ in 0..=MAX_DEPTH {
         match btf.kind(at) {
             Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
-                at = btf.ty(at).target()
+                at = btf.target(at)
             }
             Kind::Struct | Kind::Union | Kind::Fwd => {
                 let of = defs.slot_of(at);
-                if !btf.name(defs.get(of).name).is_empty() {
+                if defs.get(of).len > 0 {
                     needs = of;
                 }
                 break;
@@ -130,7 +130,7 @@ pub(super) fn ends_in(btf: &Btf<'_>, defs: &Defs, mut id: TypeId) -> u32 {
     for _ in 0..=MAX_DEPTH {
         match btf.kind(id) {
             Kind::Typedef => return defs.get(defs.slot_of(id)).text,
-            kind if kind.is_modifier() => id = btf.ty(id).target(),
+            kind if kind.is_modifier() => id = btf.target(id),
             kind => return kind as u32,
         }
     }
@@ -162,13 +162,12 @@ pub(super) fn place(
     defs: &Defs,
     m: &Member,
 ) -> Result<Option<Placed>, (TypeId, String)> {
-    let unnamed = btf.name_tail(m.name).first() == Some(&0);
-    let of = match unnamed {
-        true => match unnamed_member(btf, defs, m.ty) {
+    let of = match btf.is_named(m.name) {
+        true => m.ty,
+        false => match unnamed_member(btf, defs, m.ty) {
             Some(record) => record,
             None => return Ok(None),
         },
-        false => m.ty,
     };
     let shape = shape(btf, defs, of);
     if !shape.object {
@@ -241,6 +240,17 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
     let mut natural = true;
     let mut cursor = 0;
     for m in ty.members() {
+        if let Some((bits, natural_align)) = plain_shape(btf, defs, &m) {
+            // As below, for what most members are.
+            let start = u64::from(m.bit_offset);
+            let end = start + bits;
+            if end <= size && !is_union && start >= cursor && start & (natural_align - 1) == 0 {
+                align = align.max(natural_align);
+                natural &= start == (cursor + natural_align - 1) & !(natural_align - 1);
+                cursor = end;
+                continue;
+            }
+        }
         let placed = match place(btf, defs, &m) {
             Ok(Some(placed)) => placed,
             Ok(None) => {
@@ -289,6 +299,24 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
         def.flags |= Def::PADDED;
     }
     Ok(())
+}
+
+/// Size and alignment in bits of a member that is no bit-field and whose type is a definition or a pointer;
+/// `None` for all that needs a closer look.
+#[inline]
+fn plain_shape(btf: &Btf<'_>, defs: &Defs, m: &Member) -> Option<(u64, u64)> {
+    if m.width != 0 || m.name.is_none() || defs.old_bit_fields {
+        return None;
+    }
+    let slot = defs.slot_of(m.ty);
+    if slot == 0 {
+        let bits = u64::from(btf.pointer_size()) * 8;
+        return (btf.kind(m.ty) == Kind::Ptr).then_some((bits, bits));
+    }
+    let def = defs.get(slot);
+    let def = if def.needs != 0 { defs.get(def.needs) } else { def };
+    let object = def.state == State::Done && !def.is(Def::INCOMPLETE) && def.size > 0;
+    object.then_some((def.size * 8, u64::from(def.align) * 8))
 }
 
 /// Whether a struct's members, wherever they were declared, share bits.

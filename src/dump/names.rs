@@ -9,10 +9,10 @@
 /// What every escaped name begins with.
 pub(super) const ESCAPE: &[u8] = b"__btfleet_";
 
-/// Writes `name` escaped.
-pub(super) fn escape(name: &[u8], out: &mut Vec<u8>) {
+/// `name` escaped.
+pub(super) fn escape(name: &[u8]) -> Vec<u8> {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.extend_from_slice(ESCAPE);
+    let mut out = ESCAPE.to_vec();
     for &b in name {
         if b.is_ascii_alphanumeric() {
             out.push(b);
@@ -20,6 +20,7 @@ pub(super) fn escape(name: &[u8], out: &mut Vec<u8>) {
             out.extend_from_slice(&[b'_', HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
         }
     }
+    out
 }
 
 /// Keywords of C11 with GNU extensions and of the compilers we support, and macros that they predefine
@@ -343,24 +344,35 @@ pub(super) fn is_c23(name: &[u8]) -> bool {
 /// A quick filter before [`is_reserved`]: false for nearly all names. `first` is the name's first eight
 /// bytes, little-endian, padded with zeros.
 #[inline]
-pub(super) fn may_be_reserved(first: u64) -> bool {
-    first as u16 == u16::from_le_bytes(*b"__") || in_filter(first)
+pub(super) fn may_be_reserved(first: u64, tail: &[u8], len: usize) -> bool {
+    if in_filter(first, len) {
+        return true;
+    }
+    const UNDERSCORES: u16 = u16::from_le_bytes(*b"__");
+    if first as u16 != UNDERSCORES {
+        return false;
+    }
+    // `__btfleet_`, `__builtin_`, `__SV`, `__clang_sv`, or a name that ends in `__` too.
+    let [_, _, a, b, ..] = first.to_le_bytes();
+    matches!([a, b], [b'b', b't' | b'u'] | [b'S', b'V'] | [b'c', b'l'])
+        || len > 3 && tail.get(len - 2..len) == Some(b"__")
 }
 
 #[inline]
-fn in_filter(first: u64) -> bool {
-    let slot = filter_slot(first);
+fn in_filter(first: u64, len: usize) -> bool {
+    let slot = filter_slot(first, len);
     FILTER[slot / 64] >> (slot % 64) & 1 != 0
 }
 
-const fn filter_slot(first: u64) -> usize {
-    (first.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 53) as usize
+const fn filter_slot(first: u64, len: usize) -> usize {
+    ((first ^ (len as u64) << 59).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
 }
 
-const FILTER: [u64; 32] = filter();
+/// One bit for each value of [`filter_slot`], set for those of reserved words.
+const FILTER: [u64; 1024] = filter();
 
-const fn filter() -> [u64; 32] {
-    let mut bits = [0; 32];
+const fn filter() -> [u64; 1024] {
+    let mut bits = [0; 1024];
     let lists = [RESERVED, C23];
     let mut l = 0;
     while l < lists.len() {
@@ -373,7 +385,7 @@ const fn filter() -> [u64; 32] {
                 first |= (word[i] as u64) << (i * 8);
                 i += 1;
             }
-            let slot = filter_slot(first);
+            let slot = filter_slot(first, word.len());
             bits[slot / 64] |= 1 << (slot % 64);
             w += 1;
         }
@@ -383,24 +395,21 @@ const fn filter() -> [u64; 32] {
 }
 
 /// Whether an identifier cannot be used as it is: a keyword (of C23 too), a macro, or like our escapes.
-pub(super) fn is_reserved(name: &[u8], first: u64) -> bool {
+#[cold]
+pub(super) fn is_reserved(name: &[u8]) -> bool {
     if name.starts_with(b"__") {
-        if name.starts_with(ESCAPE)
-            || name.starts_with(b"__builtin_")
-            || name.starts_with(b"__SV")
-            || name.starts_with(b"__clang_sv")
-        {
+        let ours: [&[u8]; 4] = [ESCAPE, b"__builtin_", b"__SV", b"__clang_sv"];
+        if ours.iter().any(|prefix| name.starts_with(prefix)) {
             return true;
         }
         if name.ends_with(b"__") && FAMILIES.iter().any(|f| name.starts_with(f.as_bytes())) {
             return true;
         }
     }
-    in_filter(first)
-        && RESERVED
-            .iter()
-            .chain(C23)
-            .any(|word| word.as_bytes() == name)
+    RESERVED
+        .iter()
+        .chain(C23)
+        .any(|word| word.as_bytes() == name)
 }
 
 #[cfg(test)]
@@ -409,9 +418,7 @@ mod tests {
     use crate::dump::text::scan;
 
     fn escaped(name: &[u8]) -> String {
-        let mut out = Vec::new();
-        escape(name, &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(escape(name)).unwrap()
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 #[derive(Clone, Default)]
 pub(super) struct Naming {
     /// Suffixes of enumerators, by enum and number.
-    pub enumerators: HashMap<(Slot, u32), u32>,
+    enumerators: HashMap<(Slot, u32), u32>,
     /// The typedef of `_Bool` called `bool`, and the enum of `false` and `true`, which the header's own
     /// lines declare.
     pub bool_typedef: Slot,
@@ -146,6 +146,7 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> N
                 Owner::Typedef(slot) => defs.get_mut(slot).suffix = suffix,
                 Owner::Enumerator(slot, i) => {
                     naming.enumerators.insert((slot, i), suffix);
+                    defs.get_mut(slot).flags |= Def::SUFFIXED;
                 }
                 Owner::Kfunc | Owner::Settled(_) => {}
             }
@@ -155,6 +156,11 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> N
 }
 
 impl Naming {
+    /// The suffix of an enum's enumerator.
+    pub fn suffix_of(&self, slot: Slot, number: u32) -> u32 {
+        self.enumerators.get(&(slot, number)).copied().unwrap_or(0)
+    }
+
     /// Whether some ordinary identifier is exactly this, without suffix.
     pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
         self.table.contains(btf, name)

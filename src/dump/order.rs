@@ -206,12 +206,12 @@ impl<'w, 'b> Walk<'w, 'b> {
                 in_params,
                 depth: depth + 1,
             };
-            if self.btf.name_tail(m.name).first() == Some(&0) {
+            if !self.btf.is_named(m.name) {
                 // Unnamed: a record's members are the outer one's too; of anything else nothing can be said.
                 let Some(named) = unnamed_member(self.btf, self.defs, m.ty) else {
                     continue;
                 };
-                if !self.btf.name(self.btf.ty(named).name()).is_empty() {
+                if self.defs.get(self.defs.slot_of(named)).len > 0 {
                     // Printed once more in place, as C without -fms-extensions has no other way.
                     self.needs.push(self.defs.slot_of(named));
                     self.spend(named, depth)?;
@@ -220,6 +220,16 @@ impl<'w, 'b> Walk<'w, 'b> {
                 }
                 self.mention(named, mention)?;
                 continue;
+            }
+            // Most members are of a type that is done with, or a pointer.
+            let slot = self.defs.slot_of(m.ty);
+            if slot != 0 {
+                let def = self.defs.get_mut(slot);
+                let done = def.state == State::Done && def.needs == 0 && def.len > 0 && !def.is(Def::INCOMPLETE);
+                if done && !self.partial {
+                    def.uses = def.uses.saturating_add(1);
+                    continue;
+                }
             }
             self.mention(m.ty, mention)?;
         }
@@ -309,7 +319,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                     return Err(Error::new(self.btf, about, what));
                 }
             }
-            at = self.btf.ty(at).target();
+            at = self.btf.target(at);
             depth = self.deeper(id, depth)?;
         }
     }
@@ -334,7 +344,7 @@ impl<'w, 'b> Walk<'w, 'b> {
     ) -> Result<(), Error> {
         let slot = self.defs.slot_of(id);
         let def = self.defs.get_mut(slot);
-        if def.name.is_none() || self.btf.name_tail(def.name).first() == Some(&0) {
+        if def.len == 0 {
             self.spend(id, depth)?;
             self.inner.push(slot);
             return self.members(id, in_params, depth + 1);
@@ -348,7 +358,9 @@ impl<'w, 'b> Walk<'w, 'b> {
                 );
                 return Err(Error::new(self.btf, id, what));
             }
-            self.needs.push(slot);
+            if def.state != State::Done {
+                self.needs.push(slot);
+            }
             return Ok(());
         }
         if in_params && def.state != State::Done && slot != self.root {

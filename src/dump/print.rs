@@ -6,9 +6,13 @@ use super::error::{Error, in_words, shown};
 use super::layout::{self, Placed, natural_start};
 use super::naming::Naming;
 use super::order::unnamed_member;
-use super::text::{Text, scan};
-use crate::btf::{Btf, Kind, Member, TypeId};
-use std::collections::HashMap;
+use super::text::{Text, Word, scan};
+use crate::btf::{Btf, Member, StrOffset, TypeId};
+use std::collections::BTreeMap;
+
+pub(super) const STRUCT: Word = Word::new("struct ");
+pub(super) const UNION: Word = Word::new("union ");
+pub(super) const ENUM: Word = Word::new("enum ");
 
 /// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
 const MAX_TEXT: usize = 64 << 20;
@@ -53,14 +57,14 @@ impl<'p, 'b> Printer<'p, 'b> {
         about: TypeId,
         body: impl FnOnce(&mut Self) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let start = self.out.buf.len();
+        let start = self.out.len();
         body(self)?;
-        self.out.str("\n\n");
+        self.out.lit(b"\n\n");
         if self.wants != Wants::default() {
             let wants = std::mem::take(&mut self.wants);
             self.wrap(start, wants);
         }
-        if self.out.buf.len() > MAX_TEXT {
+        if self.out.len() > MAX_TEXT {
             let what = format!(
                 "{} makes the header longer than {} MiB",
                 in_words(self.btf, about),
@@ -77,7 +81,7 @@ impl<'p, 'b> Printer<'p, 'b> {
         let id = def.id;
         self.definition(id, |p| {
             if def.class == DefClass::Typedef {
-                p.out.str("typedef ");
+                p.out.lit(b"typedef ");
                 p.declare_as(p.btf.ty(id).target(), slot)?;
             } else {
                 p.record_keyword(def);
@@ -91,16 +95,16 @@ impl<'p, 'b> Printer<'p, 'b> {
     }
 
     pub fn record_keyword(&mut self, def: &Def) {
-        self.out.str(match def.class {
-            DefClass::Union => "union ",
-            _ => "struct ",
+        self.out.word(match def.class {
+            DefClass::Union => &UNION,
+            _ => &STRUCT,
         });
     }
 
     /// `{ … }` with its attributes.
     pub fn record_body(&mut self, slot: Slot) -> Result<(), Error> {
         let scope = self.seen.open();
-        self.out.str("{\n");
+        self.out.lit(b"{\n");
         self.indent += 1;
         self.members(slot)?;
         self.indent -= 1;
@@ -108,7 +112,7 @@ impl<'p, 'b> Printer<'p, 'b> {
         self.out.byte(b'}');
         self.seen.close(scope);
         if self.defs.get(slot).is(Def::PACKED) {
-            self.out.str(" __attribute__((packed))");
+            self.out.lit(b" __attribute__((packed))");
         }
         Ok(())
     }
@@ -140,22 +144,22 @@ impl<'p, 'b> Printer<'p, 'b> {
         let name = scan(tail);
         if name.len == 0 {
             let Some(record) = unnamed_member(self.btf, self.defs, m.ty) else {
-                self.out.buf.truncate(self.out.buf.len() - self.indent);
+                self.out.truncate(self.out.len() - self.indent);
                 return Ok(());
             };
             self.qualifiers_of(m.ty);
             let inner = self.defs.slot_of(record);
             self.record_keyword(self.defs.get(inner));
-            self.out.str("{\n");
+            self.out.lit(b"{\n");
             self.indent += 1;
             self.members(inner)?;
             self.indent -= 1;
             self.out.tabs(self.indent);
             self.out.byte(b'}');
             if self.defs.get(inner).is(Def::PACKED) {
-                self.out.str(" __attribute__((packed))");
+                self.out.lit(b" __attribute__((packed))");
             }
-            self.out.str(";\n");
+            self.out.lit(b";\n");
             return Ok(());
         }
         if self.seen.repeats(self.btf, m.name, name.hash) {
@@ -169,10 +173,10 @@ impl<'p, 'b> Printer<'p, 'b> {
         }
         self.declare(m.ty, tail, name)?;
         if width > 0 {
-            self.out.str(": ");
+            self.out.lit(b": ");
             self.out.number(width);
         }
-        self.out.str(";\n");
+        self.out.lit(b";\n");
         Ok(())
     }
 
@@ -223,24 +227,24 @@ impl<'p, 'b> Printer<'p, 'b> {
         let union = def.class == DefClass::Union;
         if !union {
             self.out.tabs(self.indent);
-            self.out.str("union {\n");
+            self.out.lit(b"union {\n");
             self.indent += 1;
         }
         for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
             self.out.tabs(self.indent);
-            self.out.str("struct {\n");
+            self.out.lit(b"struct {\n");
             self.indent += 1;
             self.pad(0, &placed, 0);
             self.member(slot, &m, placed.width.unwrap_or(0))?;
             self.indent -= 1;
             self.out.tabs(self.indent);
-            self.out.str("} __attribute__((packed));\n");
+            self.out.lit(b"} __attribute__((packed));\n");
         }
         self.pad_union(size, 0);
         if !union {
             self.indent -= 1;
             self.out.tabs(self.indent);
-            self.out.str("} __attribute__((packed));\n");
+            self.out.lit(b"} __attribute__((packed));\n");
         }
         Ok(())
     }
@@ -259,7 +263,7 @@ impl<'p, 'b> Printer<'p, 'b> {
             return;
         }
         self.out.tabs(self.indent);
-        self.out.str("struct {\n");
+        self.out.lit(b"struct {\n");
         self.indent += 1;
         self.pad(0, &whole, unit);
         self.indent -= 1;
@@ -316,7 +320,7 @@ impl<'p, 'b> Printer<'p, 'b> {
                 self.out.str(if i == 0 { ": " } else { ", : " });
                 self.out.number(bits);
             }
-            self.out.str(";\n");
+            self.out.lit(b";\n");
             cursor += bits * times;
         }
     }
@@ -326,9 +330,9 @@ impl<'p, 'b> Printer<'p, 'b> {
         let def = self.defs.get(slot);
         self.definition(def.id, |p| {
             if def.is(Def::HOISTED) {
-                p.out.str("extern ");
+                p.out.lit(b"extern ");
             }
-            p.out.str("enum ");
+            p.out.lit(b"enum ");
             if p.is_named(def) {
                 p.name_of(def);
                 p.out.byte(b' ');
@@ -347,45 +351,30 @@ impl<'p, 'b> Printer<'p, 'b> {
     pub fn enum_body(&mut self, slot: Slot) -> Result<(), Error> {
         let def = self.defs.get(slot);
         let ty = self.btf.ty(def.id);
-        self.out.str("{\n");
-        let suffixed = !self.naming.enumerators.is_empty();
+        self.out.lit(b"{\n");
+        let suffixed = def.is(Def::SUFFIXED);
+        let unsigned = !ty.kind_flag();
         let (mut least, mut most) = (0i128, 0i128);
         for (i, e) in ty.enumerators().enumerate() {
-            // An enum of one or two bytes that says it is unsigned and holds more was signed before 6.0.
-            let value = match def.size {
-                n @ (1 | 2) if !ty.kind_flag() && e.value >> (8 * n) != 0 => {
-                    i128::from(e.value as i32)
-                }
-                _ => e.value,
-            };
-            (least, most) = (least.min(value), most.max(value));
             self.out.tabs(self.indent + 1);
             let tail = self.btf.name_tail(e.name);
             let suffix = match suffixed {
-                true => self
-                    .naming
-                    .enumerators
-                    .get(&(slot, i as u32))
-                    .copied()
-                    .unwrap_or(0),
+                true => self.naming.suffix_of(slot, i as u32),
                 false => 0,
             };
             self.write_name(tail, scan(tail), suffix);
-            self.out.str(" = ");
-            if value == i128::from(i64::MIN) {
-                self.out.str("(-9223372036854775807LL - 1)");
-            } else {
-                if value < 0 {
-                    self.out.byte(b'-');
-                }
-                self.out.number(value.unsigned_abs() as u64);
-                if value > i128::from(u32::MAX) {
-                    self.out.str("ULL");
-                } else if value < i128::from(i32::MIN) {
-                    self.out.str("LL");
-                }
+            self.out.lit(b" = ");
+            let value = match def.size {
+                // An enum of one or two bytes that says it is unsigned and holds more: before 6.0.
+                n @ (1 | 2) if unsigned && e.value >> (8 * n) != 0 => i128::from(e.value as i32),
+                _ => e.value,
+            };
+            (least, most) = (least.min(value), most.max(value));
+            match u32::try_from(value) {
+                Ok(small) => self.out.number(u64::from(small)),
+                Err(_) => self.wide_value(value),
             }
-            self.out.str(",\n");
+            self.out.lit(b",\n");
         }
         self.out.tabs(self.indent);
         self.out.byte(b'}');
@@ -417,86 +406,103 @@ impl<'p, 'b> Printer<'p, 'b> {
         Ok(())
     }
 
+    /// An enumerator's value that is negative or needs more than 32 bits.
+    fn wide_value(&mut self, value: i128) {
+        if value == i128::from(i64::MIN) {
+            self.out.lit(b"(-9223372036854775807LL - 1)");
+            return;
+        }
+        if value < 0 {
+            self.out.byte(b'-');
+        }
+        self.out.number(value.unsigned_abs() as u64);
+        if value > 0 {
+            self.out.lit(b"ULL");
+        } else if value < i128::from(i32::MIN) {
+            self.out.lit(b"LL");
+        }
+    }
+
     /// A kfunc's prototype.
     pub fn kfunc(&mut self, func: TypeId, suffix: u32) -> Result<(), Error> {
         let ty = self.btf.ty(func);
         self.definition(func, |p| {
-            p.out.str("extern ");
+            p.out.lit(b"extern ");
             let tail = p.btf.name_tail(ty.name());
             p.prototype(func, tail, suffix)?;
             if p.defs.fastcalls.contains(&func) {
-                p.out.str(" __bpf_fastcall");
+                p.out.lit(b" __bpf_fastcall");
             }
-            p.out.str(" __weak __ksym;");
+            p.out.lit(b" __weak __ksym;");
             Ok(())
         })
     }
 
     pub fn is_named(&self, def: &Def) -> bool {
-        self.btf.name_tail(def.name).first() != Some(&0)
+        def.len > 0
     }
 }
 
-/// Member names seen in the scopes under way. A scope's members are few as a rule: a scan of their hashes
-/// is quick; of many, a map is kept.
+/// Member names seen in the scopes under way.
 #[derive(Default)]
 struct Seen {
-    hashes: Vec<u64>,
-    names: Vec<crate::btf::StrOffset>,
+    names: Vec<(u64, StrOffset)>,
+    /// Where the scope under way begins in `names`.
     start: usize,
-    map: HashMap<u64, u32>,
+    /// A bit for each hash in the scope, by its upper bits: where that is clear, the name is new.
+    bits: [u64; 4],
+    /// Where in `names` a hash is, once the scope has many.
+    map: BTreeMap<u64, u32>,
 }
 
-/// Where a scope began, and the map of the scope around it.
+/// The scope around another.
 struct Scope {
     start: usize,
-    map: HashMap<u64, u32>,
+    bits: [u64; 4],
+    map: BTreeMap<u64, u32>,
 }
 
 impl Seen {
-    const FEW: usize = 32;
+    /// Up to this many names are searched one by one.
+    const FEW: usize = 64;
 
     fn open(&mut self) -> Scope {
-        let start = std::mem::replace(&mut self.start, self.hashes.len());
         Scope {
-            start,
+            start: std::mem::replace(&mut self.start, self.names.len()),
+            bits: std::mem::take(&mut self.bits),
             map: std::mem::take(&mut self.map),
         }
     }
 
     fn close(&mut self, scope: Scope) {
-        self.hashes.truncate(self.start);
         self.names.truncate(self.start);
-        (self.start, self.map) = (scope.start, scope.map);
+        (self.start, self.bits, self.map) = (scope.start, scope.bits, scope.map);
     }
 
     /// Notes a name; true if the scope has it already.
-    fn repeats(&mut self, btf: &Btf<'_>, name: crate::btf::StrOffset, hash: u64) -> bool {
-        let same =
-            |other: crate::btf::StrOffset| other == name || btf.name(other) == btf.name(name);
-        let count = self.hashes.len() - self.start;
-        let found = if count <= Seen::FEW {
-            let mine = &self.hashes[self.start..];
-            mine.iter().position(|h| *h == hash).map(|i| i + self.start)
-        } else {
-            if self.map.is_empty() {
-                for i in self.start..self.hashes.len() {
-                    self.map.insert(self.hashes[i], i as u32);
-                }
-            }
-            self.map
-                .insert(hash, self.hashes.len() as u32)
-                .map(|i| i as usize)
-        };
-        self.hashes.push(hash);
-        self.names.push(name);
-        match found {
+    #[inline]
+    fn repeats(&mut self, btf: &Btf<'_>, name: StrOffset, hash: u64) -> bool {
+        let (word, bit) = (hash as usize >> 62, hash >> 56 & 63);
+        let maybe = self.bits[word] >> bit & 1 != 0;
+        let repeats = maybe && self.search(btf, name, hash);
+        self.bits[word] |= 1 << bit;
+        self.names.push((hash, name));
+        repeats
+    }
+
+    fn search(&mut self, btf: &Btf<'_>, name: StrOffset, hash: u64) -> bool {
+        let mine = &self.names[self.start..];
+        let same = |other: StrOffset| other == name || btf.name(other) == btf.name(name);
+        if mine.len() <= Seen::FEW {
+            return mine.iter().any(|(h, other)| *h == hash && same(*other));
+        }
+        for (i, (h, _)) in mine.iter().enumerate().skip(self.map.len()) {
+            self.map.entry(*h).or_insert(i as u32);
+        }
+        match self.map.get(&hash).map(|i| mine[*i as usize].1) {
             None => false,
-            Some(i) if same(self.names[i]) => true,
             // Two names of one hash: look at all.
-            Some(_) => self.names[self.start..self.names.len() - 1]
-                .iter()
-                .any(|n| same(*n)),
+            Some(other) => same(other) || mine.iter().any(|(_, other)| same(*other)),
         }
     }
 }

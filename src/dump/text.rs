@@ -4,7 +4,9 @@ use super::names;
 
 /// The text being written.
 pub(super) struct Text {
-    pub buf: Vec<u8>,
+    /// Initialised to its end, so that a block can be stored whole and its length counted afterwards.
+    buf: Vec<u8>,
+    len: usize,
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -38,49 +40,65 @@ pub(super) struct Scan {
     pub plain: bool,
 }
 
+/// Marks the lowest NUL byte (and maybe some behind it) by its high bit.
+#[inline]
+const fn nul(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word & HIGH
+}
+
 /// Reads the name at the start of `tail`, which goes on beyond its NUL.
 #[inline]
 pub(super) fn scan(tail: &[u8]) -> Scan {
-    let mut hash = 0u64;
-    let mut bad = 0u64;
-    let mut at = 0;
-    let mut first = 0u64;
-    loop {
-        let word = match tail.get(at..at + 8) {
-            Some(bytes) => u64::from_le_bytes(bytes.try_into().unwrap_or_default()),
-            None => {
-                let mut last = [0; 8];
-                let rest = tail.get(at..).unwrap_or_default();
-                last[..rest.len()].copy_from_slice(rest);
-                u64::from_le_bytes(last)
-            }
+    let Some(first) = word_at(tail, 0) else {
+        return scan_last(tail);
+    };
+    let (mut word, mut at, mut hash, mut bad) = (first, 0, 0u64, 0u64);
+    let mark = loop {
+        let mark = nul(word);
+        if mark != 0 {
+            break mark;
+        }
+        bad |= not_identifier(word);
+        hash = mix(hash ^ word);
+        at += 8;
+        word = match word_at(tail, at) {
+            Some(word) => word,
+            None => return scan_last(tail),
         };
-        // The lowest set high bit marks the first NUL (bytes behind it may be marked wrongly).
-        let nul = word.wrapping_sub(ONES) & !word & HIGH;
-        if nul == 0 {
-            if at == 0 {
-                first = word;
-            }
-            bad |= not_identifier(word);
-            hash = mix(hash ^ word);
-            at += 8;
-            continue;
-        }
-        let bytes = nul.trailing_zeros() / 8;
-        let keep = (1u64 << (bytes * 8)).wrapping_sub(1);
-        let word = word & keep;
-        if at == 0 {
-            first = word;
-        }
-        bad |= not_identifier(word) & keep;
-        let len = at + bytes as usize;
-        hash = mix(hash ^ word ^ (len as u64) << 56);
-        let plain = bad == 0
-            && !(first as u8).is_ascii_digit()
-            && len > 0
-            && !(names::may_be_reserved(first) && names::is_reserved(&tail[..len], first));
-        return Scan { len, hash, plain };
+    };
+    let bits = mark.trailing_zeros() & !7;
+    let len = at + bits as usize / 8;
+    let keep = (1u64 << bits).wrapping_sub(1);
+    bad |= not_identifier(word) & keep;
+    let first = if at == 0 { first & keep } else { first };
+    Scan {
+        len,
+        hash: mix(hash ^ word & keep) ^ (len as u64) << 56,
+        plain: bad == 0 && is_plain(first, tail, len),
     }
+}
+
+#[inline]
+fn word_at(tail: &[u8], at: usize) -> Option<u64> {
+    let bytes = tail.get(at..)?.first_chunk::<8>()?;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+/// As [`scan`], where the strings end before a whole word does.
+#[cold]
+fn scan_last(tail: &[u8]) -> Scan {
+    let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
+    let mut padded = tail[..len].to_vec();
+    padded.extend_from_slice(&[0; 16]);
+    scan(&padded)
+}
+
+/// What is left to ask of an identifier, `first` being its first eight bytes.
+#[inline]
+fn is_plain(first: u64, tail: &[u8], len: usize) -> bool {
+    len > 0
+        && !(first as u8).is_ascii_digit()
+        && !(names::may_be_reserved(first, tail, len) && names::is_reserved(&tail[..len]))
 }
 
 #[inline]
@@ -89,60 +107,162 @@ fn mix(x: u64) -> u64 {
     x ^ x >> 29
 }
 
+/// A short text in a block that is copied whole.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Word {
+    block: [u8; 32],
+    len: usize,
+}
+
+impl Word {
+    pub const fn new(text: &str) -> Word {
+        let mut block = [0; 32];
+        let bytes = text.as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            block[i] = bytes[i];
+            i += 1;
+        }
+        Word {
+            block,
+            len: bytes.len(),
+        }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.block[..self.len]
+    }
+}
+
+/// Bytes that are always free at the end of the buffer.
+const SLACK: usize = 64;
+
 impl Text {
+    /// An empty text with room for `capacity` bytes; pages are taken as they are written.
     pub fn new(capacity: usize) -> Text {
         Text {
-            buf: Vec::with_capacity(capacity),
+            buf: vec![0; capacity + SLACK],
+            len: 0,
         }
     }
 
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The text, as the bytes that it is.
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        self.buf.truncate(self.len);
+        self.buf
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.buf[..self.len]
+    }
+
+    pub fn last(&self) -> Option<u8> {
+        self.as_bytes().last().copied()
+    }
+
+    pub fn truncate(&mut self, len: usize) {
+        self.len = len.min(self.len);
+    }
+
+    /// Inserts text before the byte at `at`.
+    pub fn insert(&mut self, at: usize, text: &str) {
+        let behind = self.buf[at..self.len].to_vec();
+        self.len = at;
+        self.str(text);
+        self.bytes(&behind);
+    }
+
     #[inline]
+    fn advance(&mut self, by: usize) {
+        self.len += by;
+        if self.len + SLACK > self.buf.len() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let want = (self.len + SLACK).max(self.buf.len() * 2);
+        self.buf.resize(want, 0);
+    }
+
+    /// Text whose length the compiler knows, up to the slack.
+    #[inline]
+    pub fn lit<const N: usize>(&mut self, text: &[u8; N]) {
+        const { assert!(N <= SLACK) };
+        self.buf[self.len..self.len + N].copy_from_slice(text);
+        self.advance(N);
+    }
+
+    #[inline]
+    pub fn word(&mut self, word: &Word) {
+        self.buf[self.len..self.len + 32].copy_from_slice(&word.block);
+        self.advance(word.len);
+    }
+
     pub fn str(&mut self, text: &str) {
-        self.buf.extend_from_slice(text.as_bytes());
+        self.bytes(text.as_bytes());
     }
 
-    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        self.buf.extend_from_slice(bytes);
+        for chunk in bytes.chunks(SLACK) {
+            self.buf[self.len..self.len + chunk.len()].copy_from_slice(chunk);
+            self.advance(chunk.len());
+        }
     }
 
-    /// Copies the first `len` bytes of `tail`, by words where it is long enough for that.
+    /// Copies the first `len` bytes of `tail`, by blocks where it is long enough for that.
     #[inline]
     pub fn copy(&mut self, tail: &[u8], len: usize) {
-        if len <= 16
-            && let Some(block) = tail.first_chunk::<16>()
+        // Fixed sizes take a few instructions; what is copied too much is written over.
+        if len <= 32
+            && let Some(block) = tail.first_chunk::<32>()
         {
-            self.buf.extend_from_slice(block);
-            self.buf.truncate(self.buf.len() - (16 - len));
-            return;
+            self.buf[self.len..self.len + 32].copy_from_slice(block);
+            self.advance(len);
+        } else {
+            self.bytes(&tail[..len]);
         }
-        self.buf.extend_from_slice(&tail[..len]);
     }
 
     #[inline]
     pub fn byte(&mut self, byte: u8) {
-        self.buf.push(byte);
+        self.lit(&[byte]);
     }
 
     #[inline]
     pub fn tabs(&mut self, n: usize) {
-        for _ in 0..n {
-            self.buf.push(b'\t');
+        const TABS: &[u8; 8] = &[b'\t'; 8];
+        let mut left = n;
+        while left > 8 {
+            self.lit(TABS);
+            left -= 8;
         }
+        self.buf[self.len..self.len + 8].copy_from_slice(TABS);
+        self.advance(left);
     }
 
-    pub fn number(&mut self, mut n: u64) {
-        let mut digits = [0u8; 20];
+    #[inline]
+    pub fn number(&mut self, n: u64) {
+        if n < 10 {
+            return self.byte(b'0' + n as u8);
+        }
+        self.digits(n);
+    }
+
+    fn digits(&mut self, mut n: u64) {
+        let mut digits = [0u8; 32];
         let mut at = digits.len();
-        loop {
+        while n > 0 {
             at -= 1;
             digits[at] = b'0' + (n % 10) as u8;
             n /= 10;
-            if n == 0 {
-                break;
-            }
         }
-        self.buf.extend_from_slice(&digits[at..]);
+        self.bytes(&digits[at..]);
     }
 }
 
@@ -173,6 +293,34 @@ mod tests {
         assert!(!scan(b"\0").plain);
         assert_eq!(scan(b"\0").len, 0);
         assert!(scan(b"a\0").plain);
+    }
+
+    #[test]
+    fn a_names_hash_does_not_depend_on_what_lies_behind_it() {
+        for len in 0..24 {
+            let name = &b"abcdefghijklmnopqrstuvwxyz"[..len];
+            let short = [name, b"\0"].concat();
+            let long = [name, b"\0", &[b'x'; 64]].concat();
+            assert_eq!(scan(&short).hash, scan(&long).hash, "{len}");
+            assert_eq!(scan(&short).plain, scan(&long).plain, "{len}");
+        }
+    }
+
+    #[test]
+    fn text_is_what_was_written() {
+        let mut text = Text::new(0);
+        let mut want = String::new();
+        for i in 0..300u64 {
+            text.word(&Word::new("struct "));
+            text.copy(b"list_head\0and a tail that is long enough", 9);
+            text.tabs(i as usize % 20);
+            text.number(i * 7919);
+            text.lit(b";\n");
+            want += &format!("struct list_head{}{};\n", "\t".repeat(i as usize % 20), i * 7919);
+        }
+        text.insert(7, "big ");
+        want.insert_str(7, "big ");
+        assert_eq!(String::from_utf8(text.into_bytes()).unwrap(), want);
     }
 
     #[test]
