@@ -132,7 +132,10 @@ impl<'d> Btf<'d> {
                 None => match wire::layout_of(layout, info.kind()) {
                     Some((once, each)) => {
                         let each = (each as usize).saturating_mul(info.vlen() as usize);
-                        (Kind::Unknown, each.saturating_add(once as usize).div_ceil(WORD))
+                        (
+                            Kind::Unknown,
+                            each.saturating_add(once as usize).div_ceil(WORD),
+                        )
                     }
                     None => {
                         let kind = ErrorKind::UnknownKind(info.kind());
@@ -280,7 +283,10 @@ impl<'d> Btf<'d> {
     pub(crate) fn target(&self, id: TypeId) -> TypeId {
         match id.0.checked_sub(self.first_id) {
             Some(own) => {
-                let at = self.index.get(own as usize).map_or(usize::MAX, |at| *at as usize);
+                let at = self
+                    .index
+                    .get(own as usize)
+                    .map_or(usize::MAX, |at| *at as usize);
                 let word = self.words.get(at.saturating_add(2));
                 TypeId(word.map_or(0, |w| read_word(*w, self.order)))
             }
@@ -360,7 +366,10 @@ fn has_blank(strings: &[u8]) -> bool {
     // By blocks, so that the compiler looks at many bytes at once.
     let mut blocks = strings.chunks(4096).zip(rest.chunks(4096));
     blocks.any(|(a, b)| {
-        let blank = a.iter().zip(b).fold(0, |any, (a, b)| any | u8::from(a | b == 0));
+        let blank = a
+            .iter()
+            .zip(b)
+            .fold(0, |any, (a, b)| any | u8::from(a | b == 0));
         blank != 0
     })
 }

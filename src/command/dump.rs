@@ -7,7 +7,9 @@ use crate::cli::{Dump, DumpFormat};
 use anyhow::{Context, Result};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest};
 use btfleet::btf::{Btf, relocate};
+use btfleet::relo::json;
 use std::borrow::Cow;
+use std::io::{self, BufWriter};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -35,7 +37,7 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
             (btf, header)
         });
         let made = with_btf(&input, base.as_ref(), |btf| match args.format {
-            DumpFormat::Json => super::json::write(btf, args).map(|()| None),
+            DumpFormat::Json => print_json(btf, args).map(|()| None),
             DumpFormat::C => print(btf, args).map(Some),
         })?;
         if let Some(made) = made {
@@ -57,6 +59,18 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn print_json(btf: &Btf<'_>, args: &Dump) -> Result<()> {
+    let names: Vec<&str> = args.types.iter().map(String::as_str).collect();
+    let mut out = BufWriter::with_capacity(256 << 10, Output::new(args.output.as_deref())?);
+    let trouble = out.get_ref().trouble();
+    match json::write(btf, &names, &mut out) {
+        Err(json::Error::Io(e)) => return Err(e).context(trouble),
+        other => other?,
+    }
+    let out = out.into_inner().map_err(io::IntoInnerError::into_error);
+    out.context(trouble)?.finish()
 }
 
 fn print(btf: &Btf<'_>, args: &Dump) -> Result<Vec<u8>> {

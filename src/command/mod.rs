@@ -5,7 +5,6 @@ mod diff;
 mod dump;
 mod get;
 mod input;
-mod json;
 mod kernels;
 mod name;
 mod output;

@@ -1,8 +1,8 @@
 //! What a header defines: one [`Def`] for each distinct type that C gives a body or a name.
 
 use super::error::{Error, in_words};
-use super::text::{Word, scan};
 use super::hash::Hash;
+use super::text::{Word, scan};
 use super::twins::{self, Class, class_of};
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
 use std::cmp::Ordering;
@@ -215,7 +215,9 @@ impl Defs {
             let ty = btf.ty(id);
             if !btf.is_named(ty.name()) {
                 match class {
-                    DefClass::Typedef => return Err(Error::new(btf, id, "a typedef without a name")),
+                    DefClass::Typedef => {
+                        return Err(Error::new(btf, id, "a typedef without a name"));
+                    }
                     DefClass::Enum => unnamed_enums.push(id),
                     _ if ty.kind() == Kind::Fwd => {
                         return Err(Error::new(btf, id, "a forward declaration without a name"));
@@ -654,7 +656,10 @@ fn sort_named(btf: &Btf<'_>, named: &mut Vec<Named>) {
         }
         std::mem::swap(named, &mut other);
     }
-    for run in named.chunk_by_mut(|a, b| a.key == b.key).filter(|run| run.len() > 1) {
+    for run in named
+        .chunk_by_mut(|a, b| a.key == b.key)
+        .filter(|run| run.len() > 1)
+    {
         run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.slot.cmp(&b.slot)));
     }
 }

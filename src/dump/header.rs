@@ -358,8 +358,8 @@ impl Plan {
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
                 && !name[0].is_ascii_digit();
             let text = defs.texts[def.text as usize].as_bytes();
-            let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool" | b"bool")
-                || text == name;
+            let known =
+                matches!(name, b"char" | b"float" | b"double" | b"_Bool" | b"bool") || text == name;
             let words = matches!(
                 name,
                 b"int" | b"long" | b"short" | b"unsigned" | b"signed" | b"__int128"

@@ -95,9 +95,7 @@ pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
     let mut needs = 0;
     for _ in 0..=MAX_DEPTH {
         match btf.kind(at) {
-            Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
-                at = btf.target(at)
-            }
+            Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => at = btf.target(at),
             Kind::Struct | Kind::Union | Kind::Fwd => {
                 let of = defs.slot_of(at);
                 if defs.get(of).len > 0 {
@@ -314,7 +312,11 @@ fn plain_shape(btf: &Btf<'_>, defs: &Defs, m: &Member) -> Option<(u64, u64)> {
         return (btf.kind(m.ty) == Kind::Ptr).then_some((bits, bits));
     }
     let def = defs.get(slot);
-    let def = if def.needs != 0 { defs.get(def.needs) } else { def };
+    let def = if def.needs != 0 {
+        defs.get(def.needs)
+    } else {
+        def
+    };
     let object = def.state == State::Done && !def.is(Def::INCOMPLETE) && def.size > 0;
     object.then_some((def.size * 8, u64::from(def.align) * 8))
 }

@@ -225,7 +225,10 @@ impl<'w, 'b> Walk<'w, 'b> {
             let slot = self.defs.slot_of(m.ty);
             if slot != 0 {
                 let def = self.defs.get_mut(slot);
-                let done = def.state == State::Done && def.needs == 0 && def.len > 0 && !def.is(Def::INCOMPLETE);
+                let done = def.state == State::Done
+                    && def.needs == 0
+                    && def.len > 0
+                    && !def.is(Def::INCOMPLETE);
                 if done && !self.partial {
                     def.uses = def.uses.saturating_add(1);
                     continue;

@@ -316,7 +316,11 @@ mod tests {
             text.tabs(i as usize % 20);
             text.number(i * 7919);
             text.lit(b";\n");
-            want += &format!("struct list_head{}{};\n", "\t".repeat(i as usize % 20), i * 7919);
+            want += &format!(
+                "struct list_head{}{};\n",
+                "\t".repeat(i as usize % 20),
+                i * 7919
+            );
         }
         text.insert(7, "big ");
         want.insert_str(7, "big ");

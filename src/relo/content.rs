@@ -1,8 +1,20 @@
 //! Types by what they say and not by their ids: hashes and sizes, each computed once.
 
-use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
+
+/// Longest name that is told apart from another, in bytes. The kernel takes none of more than 512.
+const NAME: usize = 1024;
+
+/// A name, cut at [`NAME`] bytes: a hostile BTF can have half a million names of megabytes each, all of
+/// them in one string.
+pub(super) fn name_of<'b>(btf: &Btf<'b>, at: StrOffset) -> &'b [u8] {
+    let tail = btf.name_tail(at);
+    let tail = tail.get(..NAME).unwrap_or(tail);
+    let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
+    tail.get(..len).unwrap_or_default()
+}
 
 /// A BTF whose types can be compared with another's.
 ///
@@ -78,7 +90,7 @@ impl<'b> Side<'b> {
     fn by_name(&self, ty: &Type<'_>) -> bool {
         match ty.kind() {
             Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd | Kind::Typedef => {
-                !self.btf.name(ty.name()).is_empty()
+                !name_of(self.btf, ty.name()).is_empty()
             }
             _ => false,
         }
@@ -95,7 +107,7 @@ impl<'b> Side<'b> {
                 Kind::Enum64 => Kind::Enum,
                 kind => kind,
             };
-            (class, self.btf.name(ty.name())).hash(&mut hash);
+            (class, name_of(self.btf, ty.name())).hash(&mut hash);
             return hash.finish();
         }
         ty.kind().hash(&mut hash);
@@ -106,9 +118,9 @@ impl<'b> Side<'b> {
             // The name says the sign; what the encoding says of `char` depends on the tool that made it.
             Kind::Int => {
                 let bits = ty.int().map(|i| i.bits());
-                (self.btf.name(ty.name()), ty.size(), bits).hash(&mut hash);
+                (name_of(self.btf, ty.name()), ty.size(), bits).hash(&mut hash);
             }
-            Kind::Float => (self.btf.name(ty.name()), ty.size()).hash(&mut hash),
+            Kind::Float => (name_of(self.btf, ty.name()), ty.size()).hash(&mut hash),
             Kind::Array => {
                 let array = ty.array();
                 let element = array.map(|a| self.known_reference(a.element));
@@ -123,7 +135,7 @@ impl<'b> Side<'b> {
                 ty.params().len().hash(&mut hash);
             }
             _ => {
-                let name = self.btf.name(ty.name());
+                let name = name_of(self.btf, ty.name());
                 (name, ty.kind_flag(), self.known_reference(ty.target())).hash(&mut hash);
             }
         }
@@ -138,14 +150,14 @@ impl<'b> Side<'b> {
         ty.size().hash(&mut hash);
         for member in ty.members() {
             let to = self.known_reference(member.ty);
-            let name = self.btf.name(member.name);
+            let name = name_of(self.btf, member.name);
             (name, to, member.bit_offset, member.width).hash(&mut hash);
             self.size(member.ty).hash(&mut hash);
         }
         if ty.kind().is_enum() {
             ty.kind_flag().hash(&mut hash);
             for e in ty.enumerators() {
-                (self.btf.name(e.name), e.value).hash(&mut hash);
+                (name_of(self.btf, e.name), e.value).hash(&mut hash);
             }
         }
         hash.finish()

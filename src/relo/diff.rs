@@ -3,7 +3,7 @@
 //! Types are compared by what they say, down to the names that they refer to, and never by their ids: two
 //! BTFs of the same types in another order do not differ.
 
-use super::content::Side;
+use super::content::{Side, name_of};
 use super::text;
 use crate::btf::{Btf, Kind, TypeId};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -223,7 +223,7 @@ fn collect<'b>(
     let btf = side.btf;
     let kfuncs: HashSet<TypeId> = btf
         .types()
-        .filter(|ty| ty.kind() == Kind::DeclTag && btf.name(ty.name()) == b"bpf_kfunc")
+        .filter(|ty| ty.kind() == Kind::DeclTag && name_of(btf, ty.name()) == b"bpf_kfunc")
         .map(|tag| tag.target())
         .collect();
     for ty in btf.types() {
@@ -231,7 +231,7 @@ fn collect<'b>(
         let Some(mut class) = class(ty.kind()) else {
             continue;
         };
-        let name = btf.name(ty.name());
+        let name = name_of(btf, ty.name());
         match class {
             Class::Kfunc if !kfuncs.contains(&id) => continue,
             Class::Enum if name.is_empty() => class = Class::Constants,
@@ -313,7 +313,7 @@ fn changes(a: &mut Side<'_>, b: &mut Side<'_>, x: Twin, y: Twin, flats: &mut Fla
     let (tx, ty) = (a.btf.ty(x.id), b.btf.ty(y.id));
     match tx.kind() {
         Kind::Func => {
-            let name = String::from_utf8_lossy(a.btf.name(tx.name())).into_owned();
+            let name = String::from_utf8_lossy(name_of(a.btf, tx.name())).into_owned();
             found.text = Some((
                 text::prototype(a.btf, tx.target(), &name),
                 text::prototype(b.btf, ty.target(), &name),
@@ -342,12 +342,12 @@ fn differ<T: PartialEq>(x: T, y: T) -> Option<FromTo<T>> {
 
 fn unnamed_record(side: &Side<'_>, id: TypeId) -> bool {
     let ty = side.btf.ty(id);
-    ty.kind().is_record() && side.btf.name(ty.name()).is_empty()
+    ty.kind().is_record() && name_of(side.btf, ty.name()).is_empty()
 }
 
 fn unnamed_enum(side: &Side<'_>, id: TypeId) -> bool {
     let ty = side.btf.ty(id);
-    ty.kind().is_enum() && side.btf.name(ty.name()).is_empty()
+    ty.kind().is_enum() && name_of(side.btf, ty.name()).is_empty()
 }
 
 fn enumerators(a: &Side<'_>, b: &Side<'_>, x: TypeId, y: TypeId, found: &mut Changes) {
@@ -366,7 +366,7 @@ type Values = BTreeMap<String, Vec<i128>>;
 
 fn add_values(side: &Side<'_>, id: TypeId, values: &mut Values) {
     for e in side.btf.ty(id).enumerators() {
-        let name = String::from_utf8_lossy(side.btf.name(e.name)).into_owned();
+        let name = String::from_utf8_lossy(name_of(side.btf, e.name)).into_owned();
         values.entry(name).or_default().push(e.value);
     }
 }
@@ -459,7 +459,7 @@ impl Flats {
         while let Some((record, prefix, base, depth)) = stack.pop() {
             // Opened later, in order; the list is sorted by place in the end.
             for m in side.btf.ty(record).members() {
-                let name = String::from_utf8_lossy(side.btf.name(m.name));
+                let name = String::from_utf8_lossy(name_of(side.btf, m.name));
                 let bit_offset = base.saturating_add(u64::from(m.bit_offset));
                 let inner = inner_record(side, m.ty, name.is_empty());
                 let may = depth < Flats::DEPTH && flats.len() < Flats::MOST && self.left > 0;
@@ -502,7 +502,7 @@ fn inner_record(side: &Side<'_>, mut id: TypeId, unnamed_member: bool) -> Option
         let ty = side.btf.ty(id);
         id = match ty.kind() {
             Kind::Struct | Kind::Union => {
-                let unnamed = side.btf.name(ty.name()).is_empty();
+                let unnamed = name_of(side.btf, ty.name()).is_empty();
                 return (unnamed || unnamed_member).then_some((id, array));
             }
             Kind::Array => {

@@ -1,5 +1,6 @@
 //! A type in a few words of C, for messages.
 
+use super::content::name_of;
 use crate::btf::{Btf, Kind, TypeId};
 
 /// Most steps from a type to what it is made of; no C that people write comes near.
@@ -29,7 +30,7 @@ fn with_declarator(btf: &Btf<'_>, id: TypeId, mut declarator: String, depth: usi
     let mut before = String::new();
     for _ in 0..STEPS {
         let ty = btf.ty(id);
-        let name = String::from_utf8_lossy(btf.name(ty.name()));
+        let name = String::from_utf8_lossy(name_of(btf, ty.name()));
         match ty.kind() {
             Kind::Ptr => {
                 declarator = format!("*{declarator}");
@@ -64,7 +65,7 @@ fn with_declarator(btf: &Btf<'_>, id: TypeId, mut declarator: String, depth: usi
                 let mut params = Vec::new();
                 let mut len = 0;
                 for param in ty.params() {
-                    let variadic = param.ty == TypeId::VOID && btf.name(param.name).is_empty();
+                    let variadic = param.ty == TypeId::VOID && name_of(btf, param.name).is_empty();
                     params.push(match depth {
                         _ if len > LENGTH => "…".into(),
                         0 => "…".into(),

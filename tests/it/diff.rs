@@ -202,7 +202,7 @@ fn text_is_grouped_and_ends_in_a_summary() {
          1 appeared, 1 vanished, 1 changed, 0 the same\n"
     );
     let only = succeed(dir.path(), ["diff", "a.o", "a.o", "--type", "struct s"]);
-    assert_eq!(only, "no difference in 1 types\n");
+    assert_eq!(only, "no difference in 1 type\n");
 }
 
 #[test]
@@ -285,7 +285,18 @@ fn hostile_types_end_soon_and_in_little_output() {
     };
     file(dir.path(), "deep-a", &deep(4));
     file(dir.path(), "deep-b", &deep(8));
-    for name in ["double", "many", "deep"] {
+    // Members whose names are all one string of megabytes, from another byte on.
+    let long = |size: u32| {
+        let mut tiny = Tiny::kernel();
+        let first = tiny.string(&"n".repeat(2_000_000));
+        for n in 0..30 {
+            tiny.record_of(first + n, (0..1000).map(|m| first + 30 * m + n), size);
+        }
+        tiny.bytes()
+    };
+    file(dir.path(), "long-a", &long(4000));
+    file(dir.path(), "long-b", &long(4004));
+    for name in ["double", "many", "deep", "long"] {
         let start = Instant::now();
         let out = run(
             dir.path(),

@@ -103,6 +103,15 @@ impl Tiny {
         self.next - 1
     }
 
+    /// A struct of `int`s of this size, its names given by where they are.
+    pub fn record_of(&mut self, name: u32, members: impl ExactSizeIterator<Item = u32>, size: u32) {
+        self.words(&[name, (4 << 24) | members.len() as u32, size]);
+        for (n, member) in (0..).zip(members) {
+            self.words(&[member, 2, n * 32]);
+        }
+        self.next += 1;
+    }
+
     /// `union name { T; T; };`, its members without a name.
     pub fn pair(&mut self, name: &str, member: u32) -> u32 {
         let name = if name.is_empty() {

@@ -29,6 +29,7 @@ pub fn print(diff: &Diff) -> String {
     let [appeared, vanished, changed] = counts;
     let same = diff.same;
     match appeared + vanished + changed {
+        0 if same == 1 => line(&mut out, format_args!("no difference in 1 type")),
         0 => line(&mut out, format_args!("no difference in {same} types")),
         _ => line(
             &mut out,

@@ -1,24 +1,37 @@
-//! `btfleet dump --format json`: the types for other programs. The schema is docs/json.md.
+//! The types as JSON, for other programs. The schema is docs/json.md.
 
-use super::output::Output;
-use crate::cli::Dump;
-use anyhow::{Context, Result, bail};
-use btfleet::btf::{Btf, ByteOrder, Kind, StrOffset, Type, TypeId};
-use std::io::{self, BufWriter, Write};
+use super::content::name_of;
+use crate::btf::{Btf, ByteOrder, Kind, StrOffset, Type, TypeId};
+use std::io::{self, Write};
 
 /// Raised when a reader of the last one would misread it; a field more is no such change.
 const SCHEMA: u32 = 1;
 
-pub fn write(btf: &Btf<'_>, args: &Dump) -> Result<()> {
-    let rows = match args.types.as_slice() {
+/// Why types were not, or not wholly, printed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A name was asked for that no type has.
+    #[error("there is no type {0:?} in it")]
+    Absent(String),
+    /// The output failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Writes all types of a BTF (of a split one, its own), or those of `names` and what they need: wholly what
+/// they hold, by name what they point at. A name may have `struct`, `union` or `enum` before it.
+///
+/// Writes piece by piece: give it something buffered.
+///
+/// # Errors
+/// A name that no type has, before anything is written; and the output's.
+pub fn write(btf: &Btf<'_>, names: &[&str], out: &mut impl Write) -> Result<(), Error> {
+    let rows = match names {
         [] => Rows::Own,
         names => Rows::Needed(needed(btf, names)?),
     };
-    let mut out = BufWriter::with_capacity(256 << 10, Output::new(args.output.as_deref())?);
-    let trouble = out.get_ref().trouble();
-    print(btf, &rows, &mut out).with_context(|| trouble.clone())?;
-    let out = out.into_inner().map_err(io::IntoInnerError::into_error);
-    out.with_context(|| trouble)?.finish()
+    Ok(print(btf, &rows, out)?)
 }
 
 /// Which types are printed.
@@ -74,7 +87,7 @@ fn print(btf: &Btf<'_>, rows: &Rows, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The types of these names and what they need: wholly what they hold, by name what they point at.
-fn needed(btf: &Btf<'_>, names: &[String]) -> Result<Vec<Need>> {
+fn needed(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<Need>, Error> {
     let mut needs = vec![Need::Nothing; btf.end_id() as usize];
     let mut work = Vec::new();
     for name in names {
@@ -82,7 +95,7 @@ fn needed(btf: &Btf<'_>, names: &[String]) -> Result<Vec<Need>> {
             Some(("struct", bare)) => (&[Kind::Struct], bare),
             Some(("union", bare)) => (&[Kind::Union], bare),
             Some(("enum", bare)) => (&[Kind::Enum, Kind::Enum64], bare),
-            _ => (&[], name.as_str()),
+            _ => (&[], *name),
         };
         let before = work.len();
         for id in (1..btf.end_id()).map(TypeId) {
@@ -91,18 +104,18 @@ fn needed(btf: &Btf<'_>, names: &[String]) -> Result<Vec<Need>> {
                 [] => !matches!(kind, Kind::DeclTag | Kind::TypeTag | Kind::Fwd),
                 kinds => kinds.contains(&kind),
             };
-            if fits && btf.name(btf.ty(id).name()) == bare.as_bytes() {
+            if fits && name_of(btf, btf.ty(id).name()) == bare.as_bytes() {
                 work.push((id, Need::Definition));
             }
         }
         if work.len() == before {
-            bail!("there is no type {name:?} in it");
+            return Err(Error::Absent((*name).to_owned()));
         }
     }
     while let Some((id, need)) = work.pop() {
         let ty = btf.ty(id);
         // Nobody can point at what has no name but by its definition.
-        let named = !btf.name(ty.name()).is_empty();
+        let named = !name_of(btf, ty.name()).is_empty();
         let need = match ty.kind() {
             Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 if named => need,
             _ => need.max(Need::Name),
@@ -211,7 +224,7 @@ fn print_type(btf: &Btf<'_>, ty: &Type<'_>, whole: bool, out: &mut impl Write) -
         }
         Kind::FuncProto => {
             let variadic = (ty.params().last())
-                .is_some_and(|p| p.ty == TypeId::VOID && btf.name(p.name).is_empty());
+                .is_some_and(|p| p.ty == TypeId::VOID && name_of(btf, p.name).is_empty());
             let params = ty.params().len() - usize::from(variadic);
             write!(out, ",\"returns\":{},\"variadic\":{variadic}", ty.target())?;
             list(out, "params", ty.params().take(params), |p, out| {
@@ -248,10 +261,23 @@ fn list<W: Write, T>(
 
 /// A name, if there is one. What is not UTF-8 in it becomes U+FFFD: JSON has no other bytes.
 fn name(btf: &Btf<'_>, at: StrOffset, out: &mut impl Write) -> io::Result<()> {
-    let name = btf.name(at);
+    let name = name_of(btf, at);
     if name.is_empty() {
         return Ok(());
     }
-    out.write_all(b",\"name\":")?;
-    serde_json::to_writer(out, &String::from_utf8_lossy(name)).map_err(io::Error::from)
+    out.write_all(b",\"name\":\"")?;
+    let text = String::from_utf8_lossy(name);
+    let special = |c: char| c == '"' || c == '\\' || c.is_control();
+    if !text.contains(special) {
+        out.write_all(text.as_bytes())?;
+        return out.write_all(b"\"");
+    }
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => write!(out, "\\{c}")?,
+            c if c.is_control() => write!(out, "\\u{:04x}", u32::from(c))?,
+            c => write!(out, "{c}")?,
+        }
+    }
+    out.write_all(b"\"")
 }
