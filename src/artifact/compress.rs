@@ -8,7 +8,8 @@ use zstd::stream::raw::{CParameter, DParameter};
 pub const MAX_BLOB: u64 = 256 << 20;
 /// Both sides keep to a window of 8 MiB (2^23): what a reader must hold besides the blob itself.
 const WINDOW_LOG: u32 = 23;
-/// Chosen by measurement: see `docs/performance.md`.
+/// Chosen by measurement, on a BTF of 5.5 MB and its header of 2.8 MB: level 3 takes 37 + 17 ms and gives
+/// 1.75 + 0.65 MB, this one 73 + 51 ms and 1.64 + 0.58 MB, level 12 361 + 182 ms and 1.61 + 0.55 MB.
 const LEVEL: i32 = 6;
 
 /// Largest compressed object that can hold a blob of `size` bytes: zstd's own bound and room for headers.

@@ -2,5 +2,7 @@
 
 mod content;
 pub mod diff;
+mod enumerators;
 pub mod json;
+mod members;
 mod text;

@@ -53,6 +53,9 @@ pub struct Step {
     pub size: u64,
 }
 
+/// How often publishing starts over when what it wrote is gone.
+const TRIES: usize = 3;
+
 /// What publishing did to one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
@@ -102,6 +105,31 @@ impl<'d> Kernel<'d> {
         owner: &Owner,
         name: Option<(&Arch, &Release)>,
     ) -> Result<Vec<Step>, PublishError> {
+        let mut done: Vec<Step> = Vec::new();
+        let mut gone = None;
+        // If something was removed meanwhile, by a collection, it is put back, from the reference on.
+        for _ in 0..TRIES {
+            for step in self.once(store, owner, name)? {
+                match done.iter_mut().find(|have| have.object == step.object) {
+                    Some(have) if step.done != Done::Present => *have = step,
+                    Some(_) => {}
+                    None => done.push(step),
+                }
+            }
+            gone = look(store, &mut done)?;
+            if gone.is_none() {
+                break;
+            }
+        }
+        gone.map_or(Ok(done), |key| Err(PublishError::Gone(key)))
+    }
+
+    fn once(
+        &self,
+        store: &FsStore,
+        owner: &Owner,
+        name: Option<(&Arch, &Release)>,
+    ) -> Result<Vec<Step>, PublishError> {
         let m = &self.manifest;
         let mut steps = vec![empty(store, Object::Ref(m.btf_digest, owner.clone()))?];
         // Both are looked at, and compressed where they are absent, at the same time.
@@ -121,11 +149,6 @@ impl<'d> Kernel<'d> {
             let entry = Object::Index(arch.clone(), release.clone(), m.btf_digest);
             steps.push(empty(store, entry)?);
         }
-        for step in &mut steps {
-            let key = step.object.key();
-            let there = store.head(&key)?;
-            step.size = there.ok_or(PublishError::Gone(key))?.size;
-        }
         Ok(steps)
     }
 
@@ -141,6 +164,18 @@ impl<'d> Kernel<'d> {
         };
         write(store, object, done, &m.to_json())
     }
+}
+
+/// A last look: what is there, and how large; gives what is not there after all.
+fn look(store: &FsStore, steps: &mut [Step]) -> Result<Option<Key>, PublishError> {
+    for step in steps {
+        let key = step.object.key();
+        match store.head(&key)? {
+            Some(there) => step.size = there.size,
+            None => return Ok(Some(key)),
+        }
+    }
+    Ok(None)
 }
 
 /// An object whose name says it all.
