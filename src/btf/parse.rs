@@ -2,6 +2,8 @@
 
 use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, StrOffset, Type, TypeId};
+use wide::i8x16;
+
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -267,6 +269,11 @@ impl<'d> Btf<'d> {
         self.kinds.get(own as usize).copied().unwrap_or(Kind::Void)
     }
 
+    /// What this BTF's own types are, by rising id.
+    pub(crate) fn own_kinds(&self) -> &[Kind] {
+        &self.kinds
+    }
+
     /// This BTF's own types, by rising id; a base's are not among them.
     pub fn types(&self) -> impl ExactSizeIterator<Item = Type<'d>> + '_ {
         self.own_ids().map(|id| self.ty(id))
@@ -360,18 +367,24 @@ impl<'d> Btf<'d> {
     }
 }
 
-/// Whether some string but the first is empty: the only ones that are where nothing is named by offset 0.
+/// Whether two NUL bytes stand together: then some string other than the first is empty.
 fn has_blank(strings: &[u8]) -> bool {
-    let rest = strings.get(1..).unwrap_or_default();
-    // By blocks, so that the compiler looks at many bytes at once.
-    let mut blocks = strings.chunks(4096).zip(rest.chunks(4096));
-    blocks.any(|(a, b)| {
-        let blank = a
+    let (blocks, rest) = strings.as_chunks::<16>();
+    // NULs of a block by bits, the last byte of the one before as bit 0.
+    let mut before = 0;
+    let mut blank = 0;
+    for block in blocks {
+        let nul = i8x16::new(block.map(|b| b as i8))
+            .simd_eq(i8x16::splat(0))
+            .to_bitmask();
+        blank |= nul & (nul << 1 | before);
+        before = nul >> 15 & 1;
+    }
+    let mut last = before != 0;
+    blank != 0
+        || rest
             .iter()
-            .zip(b)
-            .fold(0, |any, (a, b)| any | u8::from(a | b == 0));
-        blank != 0
-    })
+            .any(|b| std::mem::replace(&mut last, *b == 0) && *b == 0)
 }
 
 /// Words that belong to a type, behind the common three.

@@ -1,5 +1,6 @@
 //! What a header defines: one [`Def`] for each distinct type that C gives a body or a name.
 
+use super::block::{KEEP, at_block, compare_names, judge};
 use super::error::{Error, in_words};
 use super::hash::Hash;
 use super::text::{Word, scan};
@@ -74,6 +75,8 @@ impl Def {
     pub const SETTLED: u16 = 128;
     /// An enum of which some enumerator has a suffix.
     pub const SUFFIXED: u16 = 512;
+    /// Its mentions are counted: it shares a name, or has none.
+    pub const COUNTED: u16 = 1024;
     /// The base prints it.
     pub const BASE: u16 = 256;
 
@@ -99,6 +102,44 @@ impl Def {
     }
 }
 
+/// What is known of a type, in a word, so that the walks over members look here first.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Memo(u32);
+
+impl Memo {
+    /// A mention of it needs nothing more and counts for nothing.
+    const SETTLED: u32 = 1 << 31;
+
+    /// Size and alignment in bytes of a type that objects have; nothing where they are too large or 0.
+    pub fn new(size: u64, align: u8) -> Memo {
+        match u32::try_from(size) {
+            Ok(size) if size < 1 << 26 => Memo(size << 5 | u32::from(align)),
+            _ => Memo(0),
+        }
+    }
+
+    /// Size and alignment in bytes, if known.
+    #[inline]
+    pub fn shape(self) -> Option<(u64, u64)> {
+        let align = self.0 & 31;
+        (align != 0).then_some((u64::from(self.0 << 1 >> 6), u64::from(align)))
+    }
+
+    #[inline]
+    pub fn is_settled(self) -> bool {
+        self.0 & Memo::SETTLED != 0
+    }
+
+    pub fn settle(&mut self) {
+        self.0 |= Memo::SETTLED;
+    }
+
+    /// Notes a shape.
+    pub fn note(&mut self, shape: Memo) {
+        self.0 = self.0 & Memo::SETTLED | shape.0;
+    }
+}
+
 /// A named definition's place in the order of names.
 #[derive(Clone, Copy)]
 pub(super) struct Named {
@@ -115,6 +156,8 @@ pub(super) struct Defs {
     /// For each type id; 0 for what is no definition.
     pub slot: Vec<Slot>,
     pub defs: Vec<Def>,
+    /// For each type id what is known of its objects.
+    pub shapes: Vec<Memo>,
     /// Named ones, the base's included, in the order of their names.
     pub named: Vec<Named>,
     /// Unnamed enums, each once, ordered by content.
@@ -139,6 +182,7 @@ impl Defs {
         let mut defs = Defs {
             slot: Vec::new(),
             defs: Vec::with_capacity(btf.types().len() / 5),
+            shapes: Vec::new(),
             named: Vec::new(),
             unnamed_enums: Vec::new(),
             kfuncs: Vec::new(),
@@ -193,15 +237,22 @@ impl Defs {
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
         self.slot.resize(btf.end_id() as usize, 0);
+        self.shapes.resize(btf.end_id() as usize, Memo::default());
+        let pointer = Memo::new(btf.pointer_size().into(), btf.pointer_size() as u8);
         let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 8);
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
-        for id in btf.own_ids() {
-            let class = match btf.kind(id) {
+        for (id, kind) in btf.own_ids().zip(btf.own_kinds()) {
+            let class = match kind {
+                Kind::Func | Kind::FuncProto => continue,
                 Kind::Struct => DefClass::Struct,
                 Kind::Union => DefClass::Union,
                 Kind::Enum | Kind::Enum64 => DefClass::Enum,
                 Kind::Typedef => DefClass::Typedef,
                 Kind::Fwd => DefClass::Struct,
+                Kind::Ptr => {
+                    self.shapes[id.0 as usize] = pointer;
+                    continue;
+                }
                 Kind::Int | Kind::Float => {
                     self.arithmetic(btf, &btf.ty(id))?;
                     continue;
@@ -395,6 +446,7 @@ impl Defs {
         };
         let order = twins::refine(btf, &several, canon, |id| self.leaf(btf, id, &grouped));
         for id in several.iter().flatten() {
+            self.get_mut(self.slot_of(*id)).flags |= Def::COUNTED;
             self.rank
                 .insert(self.slot_of(*id), order.label(*id).unwrap_or(0));
         }
@@ -459,6 +511,7 @@ impl Defs {
             }
             let mut def = Def::new(&ty, DefClass::Enum);
             (def.align, def.state) = (natural_align(def.size), State::Done);
+            def.flags |= Def::COUNTED;
             let slot = self.push(def);
             self.slot[id.0 as usize] = slot;
             out.push(slot);
@@ -516,6 +569,7 @@ impl Defs {
         def.text = number as u32;
         def.align = natural_align(def.size);
         def.state = State::Done;
+        self.shapes[ty.id().0 as usize] = Memo::new(def.size, def.align);
         let slot = self.push(def);
         self.slot[ty.id().0 as usize] = slot;
     }
@@ -606,56 +660,18 @@ fn float_text(name: &[u8], size: u32) -> Option<String> {
 /// A name's first 16 bytes as a number that orders as the bytes do; 0 for the empty name.
 #[inline]
 fn sort_key(tail: &[u8]) -> u128 {
-    let block = match tail.first_chunk::<16>() {
-        Some(block) => *block,
-        None => {
-            let mut block = [0; 16];
-            block[..tail.len()].copy_from_slice(tail);
-            block
-        }
-    };
-    let word = u128::from_be_bytes(block);
-    let ones = u128::from_be_bytes([1; 16]);
-    // The highest byte that is NUL: `carry` is exact from the lowest NUL up, so look at the reverse.
-    let reversed = word.swap_bytes();
-    let nul = reversed.wrapping_sub(ones) & !reversed & (ones << 7);
-    if nul == 0 {
-        return word;
-    }
-    let keep = nul.trailing_zeros() / 8;
-    match keep {
-        0 => 0,
-        n => word & (u128::MAX << (128 - 8 * n)),
-    }
-}
-
-fn rest_of<'b>(btf: &Btf<'b>, n: &Named) -> &'b [u8] {
-    if n.key as u8 == 0 {
-        return &[];
-    }
-    let name = btf.name(n.at);
-    name.get(16..).unwrap_or_default()
+    let block = at_block(tail, 0).unwrap_or_else(|| {
+        let mut block = [0; 16];
+        block[..tail.len()].copy_from_slice(tail);
+        u128::from_le_bytes(block)
+    });
+    (block & KEEP[judge(block).len()]).swap_bytes()
 }
 
 /// Sorts by name, namespace and type id.
-fn sort_named(btf: &Btf<'_>, named: &mut Vec<Named>) {
-    // By the first bytes, one after the other from the last: no comparison, no branch to miss.
-    let mut other = named.clone();
-    for byte in 0..16 {
-        let digit = |n: &Named| (n.key >> (8 * byte)) as u8 as usize;
-        let mut starts = [0u32; 256];
-        named.iter().for_each(|n| starts[digit(n)] += 1);
-        let mut next = 0;
-        for start in &mut starts {
-            next += std::mem::replace(start, next);
-        }
-        for n in named.iter() {
-            let place = &mut starts[digit(n)];
-            other[*place as usize] = *n;
-            *place += 1;
-        }
-        std::mem::swap(named, &mut other);
-    }
+fn sort_named(btf: &Btf<'_>, named: &mut [Named]) {
+    // By numbers first: comparisons without a branch.
+    named.sort_unstable_by_key(|n| n.key);
     for run in named
         .chunk_by_mut(|a, b| a.key == b.key)
         .filter(|run| run.len() > 1)
@@ -670,7 +686,7 @@ pub(super) fn compare_named(btf: &Btf<'_>, a: &Named, b: &Named) -> Ordering {
         .cmp(&b.key)
         .then_with(|| match a.at == b.at {
             true => Ordering::Equal,
-            false => rest_of(btf, a).cmp(rest_of(btf, b)),
+            false => compare_names(btf.name_tail(a.at), btf.name_tail(b.at)),
         })
         .then(a.typedef.cmp(&b.typedef))
 }
@@ -687,11 +703,10 @@ impl Defs {
     pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
         let tail = [name, b"\0"].concat();
         let key = sort_key(&tail);
-        let rest = name.get(16..).unwrap_or_default();
         let less = |n: &Named| {
             n.key
                 .cmp(&key)
-                .then_with(|| rest_of(btf, n).cmp(rest))
+                .then_with(|| btf.name(n.at).cmp(name))
                 .then(n.typedef.cmp(&typedef))
         };
         self.named.binary_search_by(less).is_ok()

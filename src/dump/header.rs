@@ -31,6 +31,7 @@ impl Plan {
     }
 
     fn with(btf: &Btf<'_>, mut defs: Defs, base: Option<&Naming>) -> Result<Plan, Error> {
+        let mut naming = naming::enter(btf, &mut defs, base);
         let roots: Vec<Slot> = defs.own_named().collect();
         let kfuncs = defs.kfuncs.clone();
         let mut walk = Walk::new(btf, &mut defs, false);
@@ -50,7 +51,7 @@ impl Plan {
                 def.flags |= Def::HOISTED;
             }
         }
-        let naming = naming::settle(btf, &mut defs, base);
+        naming::settle(btf, &mut defs, &mut naming);
         Ok(Plan {
             defs,
             order,

@@ -5,7 +5,7 @@
 //! are filled with unnamed bit-fields, never wider than the record's own alignment, so that they change
 //! no alignment on any target.
 
-use super::defs::{Def, DefClass, Defs, Slot, State};
+use super::defs::{Def, DefClass, Defs, Memo, Slot};
 use super::error::{Error, in_words, shown};
 use super::order::{MAX_DEPTH, unnamed_member};
 use crate::btf::{Btf, Kind, Member, TypeId};
@@ -230,6 +230,7 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
         (def.id, def.class == DefClass::Union)
     };
     let ty = btf.ty(id);
+    let old = defs.old_bit_fields;
     let size = u64::from(ty.size()) * 8;
     let mut align = 8;
     let mut packed = false;
@@ -238,10 +239,14 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
     let mut natural = true;
     let mut cursor = 0;
     for m in ty.members() {
-        if let Some((bits, natural_align)) = plain_shape(btf, defs, &m) {
+        let memo = defs.shapes[m.ty.0 as usize].shape();
+        if let Some((bytes, natural_align)) =
+            memo.filter(|_| m.width == 0 && !m.name.is_none() && !old)
+        {
             // As below, for what most members are.
+            let natural_align = natural_align * 8;
             let start = u64::from(m.bit_offset);
-            let end = start + bits;
+            let end = start + bytes * 8;
             if end <= size && !is_union && start >= cursor && start & (natural_align - 1) == 0 {
                 align = align.max(natural_align);
                 natural &= start == (cursor + natural_align - 1) & !(natural_align - 1);
@@ -257,6 +262,10 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
             }
             Err((_, what)) => return Err(member_error(btf, id, &m, &what)),
         };
+        if btf.is_named(m.name) {
+            let memo = Memo::new(placed.size / 8, (placed.align / 8) as u8);
+            defs.shapes[m.ty.0 as usize].note(memo);
+        }
         if placed.end() > size {
             let what = format!("ends at bit {}, the record at {size}", placed.end());
             return Err(member_error(btf, id, &m, &what));
@@ -285,40 +294,22 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
         align = 8;
         packed = true;
     }
+    let padded = packed || !natural || cursor.next_multiple_of(align) != size;
     let def = defs.get_mut(slot);
     def.align = (align / 8) as u8;
-    if packed {
+    // Where nothing is aligned, packing changes nothing but how wide padding may be.
+    if packed || padded && align == 8 {
         def.flags |= Def::PACKED;
     }
     if overlaps {
         def.flags |= Def::OVERLAPS;
     }
-    if packed || !natural || cursor.next_multiple_of(align) != size {
+    if padded {
         def.flags |= Def::PADDED;
     }
+    let memo = Memo::new(def.size, def.align);
+    defs.shapes[id.0 as usize].note(memo);
     Ok(())
-}
-
-/// Size and alignment in bits of a member that is no bit-field and whose type is a definition or a pointer;
-/// `None` for all that needs a closer look.
-#[inline]
-fn plain_shape(btf: &Btf<'_>, defs: &Defs, m: &Member) -> Option<(u64, u64)> {
-    if m.width != 0 || m.name.is_none() || defs.old_bit_fields {
-        return None;
-    }
-    let slot = defs.slot_of(m.ty);
-    if slot == 0 {
-        let bits = u64::from(btf.pointer_size()) * 8;
-        return (btf.kind(m.ty) == Kind::Ptr).then_some((bits, bits));
-    }
-    let def = defs.get(slot);
-    let def = if def.needs != 0 {
-        defs.get(def.needs)
-    } else {
-        def
-    };
-    let object = def.state == State::Done && !def.is(Def::INCOMPLETE) && def.size > 0;
-    object.then_some((def.size * 8, u64::from(def.align) * 8))
 }
 
 /// Whether a struct's members, wherever they were declared, share bits.

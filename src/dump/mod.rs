@@ -3,6 +3,7 @@
 //! The text is a function of the types alone: renumbering them, shuffling their strings or generating on
 //! another machine changes no byte. See `docs/correctness.md` for what it promises and how that is checked.
 
+mod block;
 mod decl;
 mod defs;
 mod error;

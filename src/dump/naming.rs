@@ -111,17 +111,29 @@ impl NameTable {
     }
 }
 
-/// Settles all names of a header; uses are counted already.
-pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> Naming {
+/// Finds the names that several bear, so that their mentions can be counted.
+pub(super) fn enter(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> Naming {
     let mut naming = base.cloned().unwrap_or_default();
     naming.settle_all(defs);
-    settle_tags(btf, defs);
     fill(btf, defs, &mut naming);
+    for owner in naming.table.clashes.values().flatten() {
+        if let Owner::Typedef(slot) | Owner::Enumerator(slot, _) = owner {
+            defs.get_mut(*slot).flags |= Def::COUNTED;
+        }
+    }
+    naming
+}
+
+/// Settles all names of a header, now that uses are counted.
+pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, naming: &mut Naming) {
+    settle_tags(btf, defs);
 
     if naming.bool_typedef != 0 {
         // The one keyword that the header itself makes usable under every standard.
         defs.get_mut(naming.bool_typedef).flags &= !Def::ESCAPED;
     }
+    // Its enumerators are the header's own, so a mention of it is one of an int, as under a base's.
+    defs.get_mut(naming.bool_enum).flags |= Def::BASE;
     let mut clashes: Vec<u32> = naming.table.clashes.keys().copied().collect();
     clashes.sort_unstable();
     for n in clashes {
@@ -152,7 +164,6 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> N
             }
         }
     }
-    naming
 }
 
 impl Naming {

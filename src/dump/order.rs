@@ -221,20 +221,13 @@ impl<'w, 'b> Walk<'w, 'b> {
                 self.mention(named, mention)?;
                 continue;
             }
-            // Most members are of a type that is done with, or a pointer.
-            let slot = self.defs.slot_of(m.ty);
-            if slot != 0 {
-                let def = self.defs.get_mut(slot);
-                let done = def.state == State::Done
-                    && def.needs == 0
-                    && def.len > 0
-                    && !def.is(Def::INCOMPLETE);
-                if done && !self.partial {
-                    def.uses = def.uses.saturating_add(1);
-                    continue;
-                }
+            let remember = !in_params && !self.partial;
+            if remember && self.defs.shapes[m.ty.0 as usize].is_settled() {
+                continue;
             }
-            self.mention(m.ty, mention)?;
+            if self.mention(m.ty, mention)? && remember {
+                self.defs.shapes[m.ty.0 as usize].settle();
+            }
         }
         Ok(())
     }
@@ -254,8 +247,9 @@ impl<'w, 'b> Walk<'w, 'b> {
         Ok(())
     }
 
-    /// Follows a type to the definitions that it is made of.
-    fn mention(&mut self, id: TypeId, how: Mention) -> Result<(), Error> {
+    /// Follows a type to the definitions that it is made of. True if another mention of it like this one
+    /// would change nothing: all it needs is there, and none of it is counted.
+    fn mention(&mut self, id: TypeId, how: Mention) -> Result<bool, Error> {
         let Mention {
             mut by_value,
             in_params,
@@ -264,7 +258,7 @@ impl<'w, 'b> Walk<'w, 'b> {
         let mut at = id;
         loop {
             match self.btf.kind(at) {
-                Kind::Int | Kind::Float => return Ok(()),
+                Kind::Int | Kind::Float => return Ok(true),
                 Kind::Ptr => by_value = false,
                 Kind::Array => {
                     let element = self.btf.ty(at).array().map(|a| a.element);
@@ -284,18 +278,24 @@ impl<'w, 'b> Walk<'w, 'b> {
                     if in_params && !def.is(Def::BASE) && def.name.is_none() {
                         def.flags |= Def::HOISTED;
                     }
+                    let plain = !def.is(Def::COUNTED);
                     if self.partial {
                         self.order.enums.push(slot);
                     }
-                    return Ok(());
+                    return Ok(plain);
                 }
                 Kind::Typedef => {
                     let slot = self.defs.slot_of(at);
                     let def = self.defs.get_mut(slot);
                     def.uses = def.uses.saturating_add(1);
-                    self.needs
-                        .push(if by_value { slot | BY_VALUE } else { slot });
-                    return Ok(());
+                    let (done, whole) = (def.state == State::Done, def.needs);
+                    let plain = !def.is(Def::COUNTED);
+                    let whole = by_value && whole != 0 && self.defs.get(whole).state != State::Done;
+                    if !done || whole {
+                        self.needs
+                            .push(if by_value { slot | BY_VALUE } else { slot });
+                    }
+                    return Ok(plain && done && !whole);
                 }
                 Kind::FuncProto if !by_value => {
                     let ty = self.btf.ty(at);
@@ -305,13 +305,13 @@ impl<'w, 'b> Walk<'w, 'b> {
                         in_params,
                         depth,
                     };
-                    self.mention(ty.target(), of(in_params))?;
+                    let mut plain = self.mention(ty.target(), of(in_params))?;
                     for p in ty.params() {
-                        self.mention(p.ty, of(true))?;
+                        plain &= self.mention(p.ty, of(true))?;
                     }
-                    return Ok(());
+                    return Ok(plain);
                 }
-                Kind::Void if !by_value => return Ok(()),
+                Kind::Void if !by_value => return Ok(true),
                 kind => {
                     let what = match kind {
                         Kind::Void | Kind::FuncProto => "an object, but no object has that type",
@@ -344,13 +344,14 @@ impl<'w, 'b> Walk<'w, 'b> {
         by_value: bool,
         in_params: bool,
         depth: u32,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let slot = self.defs.slot_of(id);
         let def = self.defs.get_mut(slot);
         if def.len == 0 {
             self.spend(id, depth)?;
             self.inner.push(slot);
-            return self.members(id, in_params, depth + 1);
+            self.members(id, in_params, depth + 1)?;
+            return Ok(false);
         }
         def.uses = def.uses.saturating_add(1);
         if by_value {
@@ -361,18 +362,21 @@ impl<'w, 'b> Walk<'w, 'b> {
                 );
                 return Err(Error::new(self.btf, id, what));
             }
-            if def.state != State::Done {
+            let (done, plain) = (def.state == State::Done, !def.is(Def::COUNTED));
+            if !done {
                 self.needs.push(slot);
             }
-            return Ok(());
+            return Ok(done && plain);
         }
         if in_params && def.state != State::Done && slot != self.root {
             def.flags |= Def::FORWARD;
         }
+        let declared = !in_params || def.state == State::Done || def.is(Def::FORWARD);
+        let plain = declared && !def.is(Def::COUNTED);
         if self.partial {
             self.order.pointed_at.push(slot);
         }
-        Ok(())
+        Ok(plain)
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) const ENUM: Word = Word::new("enum ");
 /// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
 const MAX_TEXT: usize = 64 << 20;
 
+/// A hole is filled with this many unnamed bit-fields at most: 2 MiB of 64 bits each.
+const MAX_PADS: u64 = 1 << 18;
+
 /// The text so far, and all that decides how the next definition looks.
 pub(super) struct Printer<'p, 'b> {
     pub btf: &'p Btf<'b>,
@@ -202,12 +205,12 @@ impl<'p, 'b> Printer<'p, 'b> {
                 cursor = cursor.max(placed.end());
             }
             if cursor.next_multiple_of(unit.max(8)) < size {
-                self.pad_union(size, unit);
+                return self.pad_union(def.id, size, unit);
             }
             return Ok(());
         }
         for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
-            self.pad(cursor, &placed, unit);
+            self.pad(def.id, cursor, &placed, unit)?;
             self.member(slot, &m, placed.width.unwrap_or(0))?;
             cursor = placed.end();
         }
@@ -217,8 +220,7 @@ impl<'p, 'b> Printer<'p, 'b> {
             size: 0,
             align: unit.max(8),
         };
-        self.pad(cursor, &end, unit);
-        Ok(())
+        self.pad(def.id, cursor, &end, unit)
     }
 
     /// Members that share bytes without being a union's: each in a packed struct of its own, all in a union.
@@ -234,13 +236,13 @@ impl<'p, 'b> Printer<'p, 'b> {
             self.out.tabs(self.indent);
             self.out.lit(b"struct {\n");
             self.indent += 1;
-            self.pad(0, &placed, 0);
+            self.pad(def.id, 0, &placed, 0)?;
             self.member(slot, &m, placed.width.unwrap_or(0))?;
             self.indent -= 1;
             self.out.tabs(self.indent);
             self.out.lit(b"} __attribute__((packed));\n");
         }
-        self.pad_union(size, 0);
+        self.pad_union(def.id, size, 0)?;
         if !union {
             self.indent -= 1;
             self.out.tabs(self.indent);
@@ -250,7 +252,7 @@ impl<'p, 'b> Printer<'p, 'b> {
     }
 
     /// Makes a union as large as it should be.
-    fn pad_union(&mut self, size: u64, unit: u64) {
+    fn pad_union(&mut self, about: TypeId, size: u64, unit: u64) -> Result<(), Error> {
         let whole = Placed {
             start: size,
             width: None,
@@ -259,13 +261,12 @@ impl<'p, 'b> Printer<'p, 'b> {
         };
         // A bit-field as large as the union where one can be, else a struct of several.
         if size <= 64 && (unit == 0 || size == unit) {
-            self.pad(0, &whole, unit);
-            return;
+            return self.pad(about, 0, &whole, unit);
         }
         self.out.tabs(self.indent);
         self.out.lit(b"struct {\n");
         self.indent += 1;
-        self.pad(0, &whole, unit);
+        self.pad(about, 0, &whole, unit)?;
         self.indent -= 1;
         self.out.tabs(self.indent);
         self.out.str(if unit == 0 {
@@ -273,11 +274,18 @@ impl<'p, 'b> Printer<'p, 'b> {
         } else {
             "};\n"
         });
+        Ok(())
     }
 
     /// Fills bits from `cursor` on until C puts `next` where it belongs. `unit` is the widest bit-field to
     /// fill with; 0 in a packed record, where any will do.
-    fn pad(&mut self, mut cursor: u64, next: &Placed, unit: u64) {
+    fn pad(
+        &mut self,
+        about: TypeId,
+        mut cursor: u64,
+        next: &Placed,
+        unit: u64,
+    ) -> Result<(), Error> {
         let packed = unit == 0;
         let next = match (packed, next.width) {
             (true, Some(_)) => Placed {
@@ -288,6 +296,15 @@ impl<'p, 'b> Printer<'p, 'b> {
             (true, None) => Placed { align: 8, ..*next },
             _ => *next,
         };
+        let widest = if packed { 64 } else { unit.clamp(8, 64) };
+        if next.start.saturating_sub(cursor) / widest > MAX_PADS {
+            let what = format!(
+                "{} has a hole of {} bytes",
+                in_words(self.btf, about),
+                (next.start - cursor) / 8
+            );
+            return Err(Error::new(self.btf, about, what));
+        }
         while natural_start(cursor, &next) < next.start {
             let left = next.start - cursor;
             let bits = match packed {
@@ -323,6 +340,7 @@ impl<'p, 'b> Printer<'p, 'b> {
             self.out.lit(b";\n");
             cursor += bits * times;
         }
+        Ok(())
     }
 
     /// A named enum, or an unnamed one that nothing refers to.

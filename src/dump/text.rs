@@ -1,5 +1,6 @@
 //! The output buffer. Names are copied eight bytes at a time and judged as they are copied.
 
+use super::block::{KEEP, at_block, judge};
 use super::names;
 
 /// The text being written.
@@ -7,26 +8,6 @@ pub(super) struct Text {
     /// Initialised to its end, so that a block can be stored whole and its length counted afterwards.
     buf: Vec<u8>,
     len: usize,
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-/// The high bit of each byte of `word` (all below 0x80) that is at least `n`.
-#[inline]
-const fn at_least(word: u64, n: u8) -> u64 {
-    (word | HIGH).wrapping_sub(ONES.wrapping_mul(n as u64)) & HIGH
-}
-
-/// The high bit of each byte that may not stand in a C identifier.
-#[inline]
-const fn not_identifier(word: u64) -> u64 {
-    let ascii = word & !HIGH;
-    let lower = ascii | ONES.wrapping_mul(0x20);
-    let alpha = at_least(lower, b'a') & !at_least(lower, b'z' + 1);
-    let digit = at_least(ascii, b'0') & !at_least(ascii, b'9' + 1);
-    let underscore = !at_least(ascii ^ ONES.wrapping_mul(b'_' as u64), 1);
-    (!(alpha | digit | underscore) | word) & HIGH
 }
 
 /// How a name, read to its NUL, can be written.
@@ -40,48 +21,52 @@ pub(super) struct Scan {
     pub plain: bool,
 }
 
-/// Marks the lowest NUL byte (and maybe some behind it) by its high bit.
-#[inline]
-const fn nul(word: u64) -> u64 {
-    word.wrapping_sub(ONES) & !word & HIGH
-}
-
 /// Reads the name at the start of `tail`, which goes on beyond its NUL.
 #[inline]
 pub(super) fn scan(tail: &[u8]) -> Scan {
-    let Some(first) = word_at(tail, 0) else {
+    // Most names end in their first sixteen bytes.
+    let Some(block) = at_block(tail, 0) else {
         return scan_last(tail);
     };
-    let (mut word, mut at, mut hash, mut bad) = (first, 0, 0u64, 0u64);
-    let mark = loop {
-        let mark = nul(word);
-        if mark != 0 {
-            break mark;
-        }
-        bad |= not_identifier(word);
-        hash = mix(hash ^ word);
-        at += 8;
-        word = match word_at(tail, at) {
-            Some(word) => word,
-            None => return scan_last(tail),
-        };
-    };
-    let bits = mark.trailing_zeros() & !7;
-    let len = at + bits as usize / 8;
-    let keep = (1u64 << bits).wrapping_sub(1);
-    bad |= not_identifier(word) & keep;
-    let first = if at == 0 { first & keep } else { first };
+    let judged = judge(block);
+    let len = judged.len();
+    if len == 16 {
+        return scan_long(tail);
+    }
+    let block = block & KEEP[len];
     Scan {
         len,
-        hash: mix(hash ^ word & keep) ^ (len as u64) << 56,
-        plain: bad == 0 && is_plain(first, tail, len),
+        hash: add(0, block) ^ (len as u64) << 56,
+        plain: judged.is_fine(len) && is_plain(block as u64, tail, len),
     }
 }
 
+fn scan_long(tail: &[u8]) -> Scan {
+    let (mut at, mut hash, mut fine) = (0, 0u64, true);
+    loop {
+        let Some(block) = at_block(tail, at) else {
+            return scan_last(tail);
+        };
+        let judged = judge(block);
+        let len = judged.len();
+        fine &= judged.is_fine(len);
+        hash = add(hash, block & KEEP[len]);
+        at += len;
+        if len < 16 {
+            let first = at_block(tail, 0).unwrap_or_default() as u64;
+            return Scan {
+                len: at,
+                hash: hash ^ (at as u64) << 56,
+                plain: fine && is_plain(first, tail, at),
+            };
+        }
+    }
+}
+
+/// Adds a block to a hash.
 #[inline]
-fn word_at(tail: &[u8], at: usize) -> Option<u64> {
-    let bytes = tail.get(at..)?.first_chunk::<8>()?;
-    Some(u64::from_le_bytes(*bytes))
+fn add(hash: u64, block: u128) -> u64 {
+    mix(mix(hash ^ block as u64) ^ (block >> 64) as u64)
 }
 
 /// As [`scan`], where the strings end before a whole word does.
@@ -89,7 +74,7 @@ fn word_at(tail: &[u8], at: usize) -> Option<u64> {
 fn scan_last(tail: &[u8]) -> Scan {
     let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
     let mut padded = tail[..len].to_vec();
-    padded.extend_from_slice(&[0; 16]);
+    padded.extend_from_slice(&[0; 32]);
     scan(&padded)
 }
 
@@ -216,7 +201,7 @@ impl Text {
     }
 
     /// Copies the first `len` bytes of `tail`, by blocks where it is long enough for that.
-    #[inline]
+    #[inline(always)]
     pub fn copy(&mut self, tail: &[u8], len: usize) {
         // Fixed sizes take a few instructions; what is copied too much is written over.
         if len <= 32
@@ -325,17 +310,5 @@ mod tests {
         text.insert(7, "big ");
         want.insert_str(7, "big ");
         assert_eq!(String::from_utf8(text.into_bytes()).unwrap(), want);
-    }
-
-    #[test]
-    fn not_identifier_agrees_with_the_plain_rule_on_every_byte() {
-        for b in 0..=255u8 {
-            let ok = b.is_ascii_alphanumeric() || b == b'_';
-            for shift in 0..8 {
-                let word = (u64::from_le_bytes([b'a'; 8]) & !(0xff << (shift * 8)))
-                    | u64::from(b) << (shift * 8);
-                assert_eq!(not_identifier(word) == 0, ok, "{b:#x} at {shift}");
-            }
-        }
     }
 }

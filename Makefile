@@ -1,0 +1,49 @@
+# Everything here also works by hand: the targets only say the commands. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Debian keeps bpftool where a user's PATH does not look.
+export PATH := $(PATH):/usr/sbin:/sbin
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# To be given by .ci/run: --locked
+CARGOFLAGS ?=
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: ## build the core, publish this machine's kernel to ./btfleet-store, show its vmlinux.h
+	@hack/run.sh
+
+.PHONY: test
+test: ## every test (on Debian and Ubuntu it installs the compilers they need)
+	@hack/need.sh test
+	cargo test --no-fail-fast $(CARGOFLAGS)
+
+.PHONY: bench
+bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31
+	@hack/need.sh bench
+	@BTFLEET="$$(hack/dist.sh --path)" hack/bench.sh
+
+.PHONY: dist
+dist: ## the binary that ships: static, stripped, fat LTO
+	@hack/dist.sh
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_SECONDS=600
+	@hack/fuzz.sh $(or $(FUZZ_SECONDS),600)
+
+.PHONY: fmt
+fmt: ## format the code
+	@hack/lint.sh fmt
+
+.PHONY: lint
+lint: ## format check, clippy and docs, warnings being errors
+	@hack/lint.sh check clippy docs
+
+.PHONY: clean
+clean: ## remove what was built (./btfleet-store stays)
+	cargo clean
+	rm -rf benches/dump/target fuzz/target fuzz/corpus fuzz/artifacts

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# `make dist`: the binary that ships. With --path it only says where that is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# --target, though it is this machine's own: without it the flags would reach procedural macros
+# and build scripts too, and the former cannot be linked statically.
+host=$(rustc -vV | sed -n 's/^host: //p')
+binary=${CARGO_TARGET_DIR:-target}/$host/dist/btfleet
+if [ "${1:-}" = --path ]; then
+  echo "$binary"
+  exit
+fi
+
+hack/need.sh dist
+cargo build --profile dist --target "$host" --bin btfleet \
+  --config "target.$host.rustflags=['-C', 'target-feature=+crt-static']"
+case $host in
+  *-linux-*)
+    # The loader's name is in every dynamic executable and in no static one.
+    if readelf -lW "$binary" | grep -q 'INTERP'; then
+      echo "$binary is not static" >&2
+      exit 1
+    fi
+    ;;
+esac
+echo "$binary ($(du -h --apparent-size "$binary" | cut -f1)), static"
