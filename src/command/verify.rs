@@ -181,7 +181,7 @@ impl Check<'_> {
         if generators.is_none() && matches!(parsed, Some((_, Ok(_)))) {
             self.fault(
                 &key,
-                "it has no manifest: a publish was cut short; publish the kernel again",
+                "it has no manifest: a publish was cut short, or is at work; publish the kernel again",
             );
         }
         for generator in generators.unwrap_or_default() {
@@ -273,7 +273,7 @@ impl Check<'_> {
             if !whole {
                 self.fault(
                     &key,
-                    "it names a kernel that is not, or not wholly, in the store: a publish was cut short or objects were removed; publish the kernel again",
+                    "it names a kernel that is not, or not wholly, in the store: a publish was cut short, or is at work, or objects were removed; publish the kernel again",
                 );
             }
         }

@@ -320,6 +320,26 @@ fn a_module_is_printed_over_its_base_from_raw_btf_and_from_elf() {
 }
 
 #[test]
+fn of_a_large_elf_only_its_btf_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    file(dir.path(), "k.btf", &small_kernel("task"));
+    let want = succeed(dir.path(), ["dump", "k.btf"]);
+    // 3 GiB of file, most of it a hole, in half a gigabyte of address space.
+    let command = "gcc -c -x c /dev/null -o vmlinux && objcopy --add-section .BTF=k.btf vmlinux &&
+        truncate -s +3G vmlinux && ulimit -v 500000 && exec \"$0\" dump vmlinux";
+    let mut sh = Command::new("sh");
+    sh.args(["-c", command, env!("CARGO_BIN_EXE_btfleet")]);
+    let out = sh.current_dir(dir.path()).output().unwrap();
+    assert_eq!(text(&out.stdout), want, "{}", text(&out.stderr));
+    // The same through a pipe cannot be sought in.
+    let through = "head -c 300M /dev/zero | cat vmlinux - | head -c 400M | \"$0\" dump -";
+    let mut sh = Command::new("sh");
+    sh.args(["-c", through, env!("CARGO_BIN_EXE_btfleet")]);
+    let said = text(&sh.current_dir(dir.path()).output().unwrap().stderr);
+    assert!(said.contains("must be given by name"), "{said}");
+}
+
+#[test]
 fn modules_that_are_not_there_are_told_apart_from_typos() {
     let dir = tempfile::tempdir().unwrap();
     for (name, phrase) in [

@@ -182,6 +182,35 @@ fn equal_twins_are_paired_before_different_ones() {
 }
 
 #[test]
+fn modules_are_compared_over_a_base_each() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, record, member) in [("a", "only_a", "old"), ("b", "some_in_b", "new")] {
+        let mut base = Tiny::kernel();
+        base.record(record, &["x"]);
+        file(dir.path(), &format!("{name}.btf"), &base.bytes());
+        let mut module = Tiny::module(&base);
+        module.record("mine", &["same", member]);
+        file(dir.path(), &format!("{name}-mod"), &module.bytes());
+    }
+    let bases = ["--base", "a.btf", "--base", "b.btf"];
+    let args = ["diff", "a-mod", "b-mod", "--format", "json"];
+    let out = run(dir.path(), args.iter().chain(&bases));
+    let json: Value = serde_json::from_slice(&out.stdout).unwrap();
+    // What the bases have is not theirs.
+    assert_eq!(json["types"].as_array().unwrap().len(), 1, "{json}");
+    assert_eq!(
+        members(named(&json, "mine")),
+        ["old 32+32 -", "new - 32+32"]
+    );
+    let out = run(dir.path(), args.iter().chain(&bases[..2]));
+    assert_eq!(
+        out.status.code(),
+        Some(2),
+        "b's module does not go on from a's base"
+    );
+}
+
+#[test]
 fn text_is_grouped_and_ends_in_a_summary() {
     let dir = tempfile::tempdir().unwrap();
     compile_bpf(

@@ -106,11 +106,13 @@ fn the_first_run_writes_five_objects_and_the_second_nothing() {
 
 #[test]
 fn the_running_kernel_is_published_under_its_own_name() {
+    let dir = tempfile::tempdir().unwrap();
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
-        eprintln!("SKIPPED: this kernel has no BTF");
+        // Then the promise is another one.
+        let said = text(&run(dir.path(), ["publish"]).stderr);
+        assert!(said.contains("CONFIG_DEBUG_INFO_BTF=y"), "{said}");
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
     let start = Instant::now();
     let said = succeed(dir.path(), ["publish"]);
     let took = start.elapsed();
@@ -131,7 +133,7 @@ fn a_publisher_killed_at_any_moment_leaves_nothing_half_done() {
     let whole = start.elapsed();
     let store = dir.path().join("btfleet-store");
     let mut cut_short = 0;
-    for n in 0..40u32 {
+    for n in 0..30u32 {
         fs::remove_dir_all(&store).unwrap();
         let mut child = btfleet(dir.path())
             .args(PUBLISH)
@@ -139,7 +141,7 @@ fn a_publisher_killed_at_any_moment_leaves_nothing_half_done() {
             .spawn()
             .unwrap();
         // Spread over the whole run, in an order without a pattern.
-        std::thread::sleep(whole * (n * 17 % 40) / 40);
+        std::thread::sleep(whole * (n * 17 % 30) / 30);
         child.kill().unwrap();
         child.wait().unwrap();
         if !store.exists() {
