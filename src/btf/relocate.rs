@@ -671,4 +671,34 @@ mod tests {
         let base = Btf::parse(&base_bytes).unwrap();
         relocate(&s.build(), &bytes, &base).unwrap();
     }
+
+    #[test]
+    fn damaged_input_is_an_error_or_parses_where_it_was_moved() {
+        let order = ByteOrder::Little;
+        let distilled_bytes = distilled(order);
+        let split = split(&Btf::parse(&distilled_bytes).unwrap());
+        let base_bytes = base(order, 16, &[(Kind::Struct, "task", 100)]);
+        let base = Btf::parse(&base_bytes).unwrap();
+        let mut state = 1u64;
+        let mut chance = |below: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 33) as usize % below
+        };
+        let mut moved = 0;
+        for _ in 0..20_000 {
+            let (mut s, mut d) = (split.clone(), distilled_bytes.clone());
+            for _ in 0..=chance(3) {
+                let blob = if chance(2) == 0 { &mut s } else { &mut d };
+                let at = chance(blob.len());
+                blob[at] = [0, 1, 4, 255, chance(256) as u8][chance(5)];
+            }
+            if let Ok(out) = relocate(&s, &d, &base) {
+                moved += 1;
+                Btf::parse_split(&out, &base).unwrap();
+            }
+        }
+        assert!(moved > 100, "{moved}");
+    }
 }

@@ -177,9 +177,15 @@ impl FsStore {
     /// Files whose names are no keys are not shown.
     ///
     /// # Errors
-    /// The file system's. A folder that is not there has no objects.
+    /// The file system's; and a key that is no folder's. A folder that is not there has no objects.
     pub fn list(&self, folder: Option<&Key>) -> Result<Vec<Entry>, Error> {
         let mut found = Vec::new();
+        if let Some(key) = folder.filter(|key| !key.as_str().ends_with('/')) {
+            return Err(Error::Key {
+                key: key.to_string(),
+                problem: "a folder's key ends in a slash",
+            });
+        }
         self.walk(folder.map_or("", Key::as_str), |name, meta| {
             if let Ok(key) = Key::new(name) {
                 found.push(Entry {
@@ -379,6 +385,7 @@ mod tests {
         let b = store.list(Some(&key("b/"))).unwrap();
         assert_eq!(keys(&b), ["b/1", "b/1x/z", "b/2"]);
         assert_eq!(store.list(Some(&key("none/"))).unwrap(), []);
+        assert!(store.list(Some(&key("b"))).is_err());
     }
 
     #[test]
