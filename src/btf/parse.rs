@@ -2,6 +2,7 @@
 
 use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, StrOffset, Type, TypeId};
+use std::borrow::Cow;
 use wide::i8x16;
 
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
@@ -10,7 +11,8 @@ use super::wire::{self, Info, Sections, WORD, Word, read_word};
 ///
 /// It borrows the bytes it was parsed from, and a split BTF its base.
 pub struct Btf<'d> {
-    words: &'d [Word],
+    /// The type section, in little-endian words whatever the blob's order.
+    words: Cow<'d, [Word]>,
     types_at: usize,
     strings: &'d [u8],
     order: ByteOrder,
@@ -91,7 +93,10 @@ impl<'d> Btf<'d> {
         }
         let (first_id, first_str) = base.map_or((1, 0), |b| (b.end_id(), b.end_str()));
         let mut btf = Btf {
-            words: types.as_chunks::<WORD>().0,
+            words: match order {
+                ByteOrder::Little => Cow::Borrowed(types.as_chunks::<WORD>().0),
+                ByteOrder::Big => Cow::Owned(swapped(types)),
+            },
             types_at,
             strings,
             order,
@@ -113,7 +118,7 @@ impl<'d> Btf<'d> {
 
     /// Walks the type section once: where types lie, what they are, and how far their references reach.
     fn read_types(&mut self, layout: &[u8]) -> Result<(), Error> {
-        let (words, order) = (self.words, self.order);
+        let words: &[Word] = &self.words;
         // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
         let mut index: Vec<u32> = Vec::with_capacity(words.len() / 6);
         let mut kinds: Vec<Kind> = Vec::with_capacity(words.len() / 6);
@@ -127,8 +132,8 @@ impl<'d> Btf<'d> {
             let Some((&[name, info, size_or_type], behind)) = read else {
                 return Err(self.truncated(at, COMMON, index.len()));
             };
-            let info = Info(read_word(info, order));
-            let size_or_type = read_word(size_or_type, order);
+            let info = Info(read_word(info));
+            let size_or_type = read_word(size_or_type);
             let (kind, tail_len) = match Kind::known(info.kind()) {
                 Some(kind) => (kind, tail_words(kind, info.vlen() as usize)),
                 None => match wire::layout_of(layout, info.kind()) {
@@ -148,8 +153,8 @@ impl<'d> Btf<'d> {
             let Some((tail, behind)) = behind.split_at_checked(tail_len) else {
                 return Err(self.truncated(at, COMMON.saturating_add(tail_len), index.len()));
             };
-            let name = read_word(name, order);
-            let (refs, strs) = references(kind, size_or_type, tail, order);
+            let name = read_word(name);
+            let (refs, strs) = references(kind, size_or_type, tail);
             last_ref = last_ref.max(refs);
             last_str = last_str.max(strs).max(name);
             if kind == Kind::Int && is_long(self.name(StrOffset(name))) {
@@ -181,7 +186,7 @@ impl<'d> Btf<'d> {
     #[cold]
     fn find_bad_reference(&self) -> Error {
         for ty in self.types() {
-            let (refs, strs) = references(ty.kind, ty.size_or_type, ty.tail, self.order);
+            let (refs, strs) = references(ty.kind, ty.size_or_type, ty.tail);
             let strs = strs.max(ty.name.0);
             let kind = if refs >= self.end_id() {
                 ErrorKind::TypeId {
@@ -234,7 +239,7 @@ impl<'d> Btf<'d> {
 
     /// The type of this id. An id that is not of this BTF gives `void`.
     #[inline]
-    pub fn ty(&self, id: TypeId) -> Type<'d> {
+    pub fn ty(&self, id: TypeId) -> Type<'_> {
         let Some(own) = id.0.checked_sub(self.first_id) else {
             return self.base.map_or(Type::VOID, |base| base.ty(id));
         };
@@ -242,21 +247,20 @@ impl<'d> Btf<'d> {
     }
 
     #[inline]
-    fn read(&self, id: TypeId, own: u32) -> Option<Type<'d>> {
+    fn read(&self, id: TypeId, own: u32) -> Option<Type<'_>> {
         let at = *self.index.get(own as usize)? as usize;
         let rest = self.words.get(at..)?;
         let (&[name, info, size_or_type], rest) = rest.split_first_chunk::<COMMON>()?;
-        let info = Info(read_word(info, self.order));
+        let info = Info(read_word(info));
         let kind = Kind::known(info.kind()).unwrap_or(Kind::Unknown);
         let tail = rest.get(..tail_words(kind, info.vlen() as usize))?;
         Some(Type {
             id,
             kind,
-            name: StrOffset(read_word(name, self.order)),
+            name: StrOffset(read_word(name)),
             info,
-            size_or_type: read_word(size_or_type, self.order),
+            size_or_type: read_word(size_or_type),
             tail,
-            order: self.order,
         })
     }
 
@@ -275,7 +279,7 @@ impl<'d> Btf<'d> {
     }
 
     /// This BTF's own types, by rising id; a base's are not among them.
-    pub fn types(&self) -> impl ExactSizeIterator<Item = Type<'d>> + '_ {
+    pub fn types(&self) -> impl ExactSizeIterator<Item = Type<'_>> {
         self.own_ids().map(|id| self.ty(id))
     }
 
@@ -295,7 +299,7 @@ impl<'d> Btf<'d> {
                     .get(own as usize)
                     .map_or(usize::MAX, |at| *at as usize);
                 let word = self.words.get(at.saturating_add(2));
-                TypeId(word.map_or(0, |w| read_word(*w, self.order)))
+                TypeId(word.map_or(0, |w| read_word(*w)))
             }
             None => self.base.map_or(TypeId::VOID, |base| base.target(id)),
         }
@@ -367,6 +371,12 @@ impl<'d> Btf<'d> {
     }
 }
 
+/// A big-endian type section in little-endian words: it is words throughout.
+fn swapped(types: &[u8]) -> Vec<Word> {
+    let words = types.as_chunks::<WORD>().0.iter();
+    words.map(|[a, b, c, d]| [*d, *c, *b, *a]).collect()
+}
+
 /// Whether two NUL bytes stand together: then some string other than the first is empty.
 fn has_blank(strings: &[u8]) -> bool {
     let (blocks, rest) = strings.as_chunks::<16>();
@@ -401,8 +411,8 @@ fn tail_words(kind: Kind, vlen: usize) -> usize {
 
 /// The largest type id and the largest string offset that a type names, besides its own name.
 #[inline]
-fn references(kind: Kind, size_or_type: u32, tail: &[Word], order: ByteOrder) -> (u32, u32) {
-    let word = |w: Word| read_word(w, order);
+fn references(kind: Kind, size_or_type: u32, tail: &[Word]) -> (u32, u32) {
+    let word = |w: Word| read_word(w);
     match kind {
         Kind::Ptr
         | Kind::Typedef

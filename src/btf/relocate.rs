@@ -376,7 +376,7 @@ impl Mover<'_> {
             _ => &[&keep],
         };
         for (word, meaning) in ty.tail.iter().zip(row.iter().cycle()) {
-            push(meaning(read_word(*word, self.order)));
+            push(meaning(read_word(*word)));
         }
         Ok(())
     }

@@ -145,7 +145,6 @@ pub struct Type<'b> {
     pub(super) info: Info,
     pub(super) size_or_type: u32,
     pub(super) tail: &'b [Word],
-    pub(super) order: ByteOrder,
 }
 
 impl<'b> Type<'b> {
@@ -156,7 +155,6 @@ impl<'b> Type<'b> {
         info: Info(0),
         size_or_type: 0,
         tail: &[],
-        order: ByteOrder::Little,
     };
 
     /// The type's own id.
@@ -222,7 +220,7 @@ impl<'b> Type<'b> {
         match (self.kind, self.tail) {
             (Kind::Int, [word, ..]) => Some(Int {
                 size: self.size_or_type,
-                raw: read_word(*word, self.order),
+                raw: read_word(*word),
             }),
             _ => None,
         }
@@ -232,9 +230,9 @@ impl<'b> Type<'b> {
     pub fn array(&self) -> Option<Array> {
         match (self.kind, self.tail) {
             (Kind::Array, [element, index, count, ..]) => Some(Array {
-                element: TypeId(read_word(*element, self.order)),
-                index: TypeId(read_word(*index, self.order)),
-                count: read_word(*count, self.order),
+                element: TypeId(read_word(*element)),
+                index: TypeId(read_word(*index)),
+                count: read_word(*count),
             }),
             _ => None,
         }
@@ -242,11 +240,11 @@ impl<'b> Type<'b> {
 
     /// The members of a STRUCT or UNION, as they were declared; none for other kinds.
     pub fn members(&self) -> impl ExactSizeIterator<Item = Member> + Clone + use<'b> {
-        let (order, flag) = (self.order, self.kind_flag());
+        let flag = self.kind_flag();
         self.rows::<3>(self.kind.is_record())
             .iter()
             .map(move |&[name, ty, offset]| {
-                let offset = read_word(offset, order);
+                let offset = read_word(offset);
                 // With kind_flag, the upper 8 bits are the bit-field's width (btf.rst, 2.2.4).
                 let (width, bit_offset) = if flag {
                     ((offset >> 24) as u8, offset & 0x00ff_ffff)
@@ -254,8 +252,8 @@ impl<'b> Type<'b> {
                     (0, offset)
                 };
                 Member {
-                    name: StrOffset(read_word(name, order)),
-                    ty: TypeId(read_word(ty, order)),
+                    name: StrOffset(read_word(name)),
+                    ty: TypeId(read_word(ty)),
                     bit_offset,
                     width,
                 }
@@ -265,12 +263,12 @@ impl<'b> Type<'b> {
     /// The enumerators of an ENUM or ENUM64; none for other kinds. Values are sign-extended where the enum
     /// is signed (kernels before 6.0 say so of none).
     pub fn enumerators(&self) -> impl ExactSizeIterator<Item = Enumerator> + Clone + use<'b> {
-        let (order, signed) = (self.order, self.kind_flag());
+        let signed = self.kind_flag();
         let wide = self.kind == Kind::Enum64;
         let width = if wide { 3 } else { 2 };
         let words: &'b [Word] = if self.kind.is_enum() { self.tail } else { &[] };
         words.chunks_exact(width).map(move |row| {
-            let word = |n: usize| row.get(n).map_or(0, |w| read_word(*w, order));
+            let word = |n: usize| row.get(n).map_or(0, |w| read_word(*w));
             let low = word(1);
             let value = match (wide, signed) {
                 (true, _) => i128::from(u64::from(low) | u64::from(word(2)) << 32),
@@ -290,31 +288,29 @@ impl<'b> Type<'b> {
 
     /// The parameters of a FUNC_PROTO; none for other kinds. A last one without name and type is `...`.
     pub fn params(&self) -> impl ExactSizeIterator<Item = Param> + Clone + use<'b> {
-        let order = self.order;
         self.rows::<2>(self.kind == Kind::FuncProto)
             .iter()
             .map(move |&[name, ty]| Param {
-                name: StrOffset(read_word(name, order)),
-                ty: TypeId(read_word(ty, order)),
+                name: StrOffset(read_word(name)),
+                ty: TypeId(read_word(ty)),
             })
     }
 
     /// The variables of a DATASEC; none for other kinds.
     pub fn section_vars(&self) -> impl ExactSizeIterator<Item = SectionVar> + Clone + use<'b> {
-        let order = self.order;
         self.rows::<3>(self.kind == Kind::Datasec)
             .iter()
             .map(move |&[ty, offset, size]| SectionVar {
-                ty: TypeId(read_word(ty, order)),
-                offset: read_word(offset, order),
-                size: read_word(size, order),
+                ty: TypeId(read_word(ty)),
+                offset: read_word(offset),
+                size: read_word(size),
             })
     }
 
     /// What a DECL_TAG is about: `None` for the whole target, else the member's or parameter's number.
     pub fn component(&self) -> Option<u32> {
         match (self.kind, self.tail) {
-            (Kind::DeclTag, [word, ..]) => match read_word(*word, self.order) {
+            (Kind::DeclTag, [word, ..]) => match read_word(*word) {
                 u32::MAX => None,
                 n => Some(n),
             },

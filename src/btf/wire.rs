@@ -8,11 +8,8 @@ pub(super) type Word = [u8; 4];
 pub(super) const WORD: usize = size_of::<Word>();
 
 #[inline]
-pub(super) fn read_word(word: Word, order: ByteOrder) -> u32 {
-    match order {
-        ByteOrder::Little => u32::from_le_bytes(word),
-        ByteOrder::Big => u32::from_be_bytes(word),
-    }
+pub(super) fn read_word(word: Word) -> u32 {
+    u32::from_le_bytes(word)
 }
 
 /// A type's `info` word: bits 0–23 vlen, 24–30 kind, 31 kind_flag.
@@ -76,7 +73,11 @@ pub(super) fn sections(blob: &[u8]) -> Result<Sections<'_>, Error> {
     };
     let word = |at: usize| -> Result<u32, Error> {
         let bytes = blob.get(at..).and_then(|b| b.first_chunk::<WORD>());
-        Ok(read_word(*bytes.ok_or_else(short)?, order))
+        let bytes = *bytes.ok_or_else(short)?;
+        Ok(match order {
+            ByteOrder::Little => u32::from_le_bytes(bytes),
+            ByteOrder::Big => u32::from_be_bytes(bytes),
+        })
     };
     let version = *blob.get(2).ok_or_else(short)?;
     if version != 1 {

@@ -96,26 +96,49 @@ const RESTRICT: u8 = 4;
 impl<'b> Printer<'_, 'b> {
     /// A declaration of something of type `id`, without the semicolon.
     pub fn declare(&mut self, id: TypeId, tail: &[u8], name: Scan) -> Result<(), Error> {
-        // Most declarations are of a plain type or a pointer to one.
+        if self.simple(id) {
+            self.write_name(tail, name, 0);
+            return Ok(());
+        }
+        self.prefix(id, 0, false, 0)?;
+        self.write_name(tail, name, 0);
+        self.suffix(id, 0)
+    }
+
+    /// Prints what stands before the name where nothing stands behind it: of a plain type or a pointer to
+    /// one, as most declarations are. False, and nothing printed, for any other.
+    #[inline]
+    fn simple(&mut self, id: TypeId) -> bool {
         let slot = self.defs.slot_of(id);
-        if slot != 0 && self.is_plain(slot) {
+        if slot != 0 {
+            if !self.is_plain(slot) {
+                return false;
+            }
             self.plain(slot);
             self.out.byte(b' ');
-        } else if self.btf.kind(id) == Kind::Ptr
-            && let target = self.btf.target(id)
-            && let slot = self.defs.slot_of(target)
-            && slot != 0
-            && self.is_plain(slot)
-        {
-            self.plain(slot);
-            self.out.lit(b" *");
-        } else {
-            self.prefix(id, 0, false, 0)?;
-            self.write_name(tail, name, 0);
-            return self.suffix(id, 0);
+            return true;
         }
-        self.write_name(tail, name, 0);
-        Ok(())
+        if self.btf.kind(id) != Kind::Ptr {
+            return false;
+        }
+        let mut target = self.btf.target(id);
+        let is_const = self.btf.kind(target) == Kind::Const;
+        if is_const {
+            target = self.btf.target(target);
+        }
+        let slot = self.defs.slot_of(target);
+        if !(slot != 0 && self.is_plain(slot) || target == TypeId::VOID) {
+            return false;
+        }
+        if is_const {
+            self.out.lit(b"const ");
+        }
+        match slot {
+            0 => self.out.lit(b"void"),
+            _ => self.plain(slot),
+        }
+        self.out.lit(b" *");
+        true
     }
 
     /// A declaration of a definition's name as something of type `id`.
@@ -339,6 +362,9 @@ impl<'b> Printer<'_, 'b> {
                 }
                 Kind::FuncProto => {
                     self.parameters(at, false, depth + 1)?;
+                    if self.btf.kind(ty.target()) == Kind::Void {
+                        return Ok(());
+                    }
                     let result = ends_in(self.btf, self.defs, ty.target());
                     if result == Kind::Array as u32 || result == Kind::FuncProto as u32 {
                         let what =
@@ -383,19 +409,25 @@ impl<'b> Printer<'_, 'b> {
                 }
                 break;
             }
-            if ends_in(self.btf, self.defs, p.ty) == Kind::Void as u32 {
+            let pointer = self.btf.kind(p.ty) == Kind::Ptr;
+            if !pointer && ends_in(self.btf, self.defs, p.ty) == Kind::Void as u32 {
                 let what = format!("{} has a parameter of type void", in_words(self.btf, proto));
                 return Err(Error::new(self.btf, proto, what));
             }
-            self.prefix(p.ty, 0, false, depth + 1)?;
+            let simple = self.simple(p.ty);
+            if !simple {
+                self.prefix(p.ty, 0, false, depth + 1)?;
+            }
             let tail = self.btf.name_tail(p.name);
-            let name = scan(tail);
-            if named && name.len > 0 && self.can_name(proto, i, &tail[..name.len]) {
+            let name = named.then(|| scan(tail)).filter(|name| name.len > 0);
+            if let Some(name) = name.filter(|n| self.can_name(proto, i, &tail[..n.len])) {
                 self.write_name(tail, name, 0);
             } else if self.out.last() == Some(b' ') {
                 self.out.truncate(self.out.len() - 1);
             }
-            self.suffix(p.ty, depth + 1)?;
+            if !simple {
+                self.suffix(p.ty, depth + 1)?;
+            }
         }
         self.out.byte(b')');
         Ok(())

@@ -107,13 +107,16 @@ impl Def {
 pub(super) struct Memo(u32);
 
 impl Memo {
-    /// A mention of it needs nothing more and counts for nothing.
-    const SETTLED: u32 = 1 << 31;
+    /// A mention as a member's type needs nothing more and counts for nothing.
+    pub const BY_VALUE: u32 = 1 << 31;
+    /// A mention as a parameter's type needs nothing more and counts for nothing.
+    pub const IN_PARAMS: u32 = 1 << 30;
+    const SETTLED: u32 = Memo::BY_VALUE | Memo::IN_PARAMS;
 
-    /// Size and alignment in bytes of a type that objects have; nothing where they are too large or 0.
+    /// Size and alignment in bytes of a type that objects have; nothing where they are too large.
     pub fn new(size: u64, align: u8) -> Memo {
         match u32::try_from(size) {
-            Ok(size) if size < 1 << 26 => Memo(size << 5 | u32::from(align)),
+            Ok(size) if size < 1 << 25 => Memo(size << 5 | u32::from(align)),
             _ => Memo(0),
         }
     }
@@ -121,17 +124,17 @@ impl Memo {
     /// Size and alignment in bytes, if known.
     #[inline]
     pub fn shape(self) -> Option<(u64, u64)> {
-        let align = self.0 & 31;
-        (align != 0).then_some((u64::from(self.0 << 1 >> 6), u64::from(align)))
+        let (size, align) = ((self.0 & !Memo::SETTLED) >> 5, self.0 & 31);
+        (align != 0).then_some((u64::from(size), u64::from(align)))
     }
 
     #[inline]
-    pub fn is_settled(self) -> bool {
-        self.0 & Memo::SETTLED != 0
+    pub fn is_settled(self, how: u32) -> bool {
+        self.0 & how != 0
     }
 
-    pub fn settle(&mut self) {
-        self.0 |= Memo::SETTLED;
+    pub fn settle(&mut self, how: u32) {
+        self.0 |= how;
     }
 
     /// Notes a shape.
@@ -321,7 +324,7 @@ impl Defs {
         let mut out: Vec<Named> = Vec::with_capacity(base.len() + sorted.len());
         let mut rest = sorted;
         while let Some((first, behind)) = rest.split_first() {
-            let same = |n: &&Named| compare_named(btf, first, n).is_eq();
+            let same = |n: &&Named| n.key == first.key && compare_named(btf, first, n).is_eq();
             let len = 1 + behind.iter().take_while(same).count();
             let (mine, others) = rest.split_at(len);
             rest = others;
@@ -342,8 +345,9 @@ impl Defs {
         out.extend(base);
         let rank = |n: &Named| self.rank.get(&n.slot).copied().unwrap_or(0);
         // Stable, and quick on what is in order already.
-        out.sort_by(|a, b| {
-            compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot)))
+        out.sort_by(|a, b| match a.key.cmp(&b.key) {
+            Ordering::Equal => compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot))),
+            unequal => unequal,
         });
         self.named = out;
     }

@@ -1,7 +1,7 @@
 //! The order of definitions: C wants a type whole before it is used by value, and a typedef before it is
 //! used at all. Within that, definitions come in the order of their names.
 
-use super::defs::{Def, DefClass, Defs, Slot, State};
+use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::error::{Error, in_words};
 use super::layout;
 use crate::btf::{Btf, Kind, TypeId};
@@ -222,11 +222,11 @@ impl<'w, 'b> Walk<'w, 'b> {
                 continue;
             }
             let remember = !in_params && !self.partial;
-            if remember && self.defs.shapes[m.ty.0 as usize].is_settled() {
+            if remember && self.defs.shapes[m.ty.0 as usize].is_settled(Memo::BY_VALUE) {
                 continue;
             }
             if self.mention(m.ty, mention)? && remember {
-                self.defs.shapes[m.ty.0 as usize].settle();
+                self.defs.shapes[m.ty.0 as usize].settle(Memo::BY_VALUE);
             }
         }
         Ok(())
@@ -306,8 +306,17 @@ impl<'w, 'b> Walk<'w, 'b> {
                         depth,
                     };
                     let mut plain = self.mention(ty.target(), of(in_params))?;
+                    let remember = !self.partial;
                     for p in ty.params() {
-                        plain &= self.mention(p.ty, of(true))?;
+                        let memo = self.defs.shapes[p.ty.0 as usize];
+                        if remember && memo.is_settled(Memo::IN_PARAMS) {
+                            continue;
+                        }
+                        let settled = self.mention(p.ty, of(true))?;
+                        if settled && remember {
+                            self.defs.shapes[p.ty.0 as usize].settle(Memo::IN_PARAMS);
+                        }
+                        plain &= settled;
                     }
                     return Ok(plain);
                 }

@@ -325,7 +325,17 @@ fn hostile_types_end_soon_and_in_little_output() {
     };
     file(dir.path(), "long-a", &long(4000));
     file(dir.path(), "long-b", &long(4004));
-    for name in ["double", "many", "deep", "long"] {
+    // A path of 30,000 names, of which every one moved.
+    let path = |before: u32| {
+        let mut tiny = Tiny::kernel();
+        let m = tiny.string("m");
+        let below = (0..30_000).fold(2, |below, _| tiny.nested("", 0, m, below));
+        tiny.nested("top", before, m, below);
+        tiny.bytes()
+    };
+    file(dir.path(), "path-a", &path(0));
+    file(dir.path(), "path-b", &path(4));
+    for name in ["double", "many", "deep", "long", "path"] {
         let start = Instant::now();
         let out = run(
             dir.path(),

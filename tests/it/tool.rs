@@ -112,6 +112,18 @@ impl Tiny {
         self.next += 1;
     }
 
+    /// `struct { T name; };`, itself without a name but for the outermost.
+    pub fn nested(&mut self, outer: &str, before: u32, name: u32, member: u32) -> u32 {
+        let outer = if outer.is_empty() {
+            0
+        } else {
+            self.string(outer)
+        };
+        self.words(&[outer, (4 << 24) | 1, before + 4, name, member, before * 8]);
+        self.next += 1;
+        self.next - 1
+    }
+
     /// `union name { T; T; };`, its members without a name.
     pub fn pair(&mut self, name: &str, member: u32) -> u32 {
         let name = if name.is_empty() {
