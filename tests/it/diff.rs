@@ -184,7 +184,10 @@ fn equal_twins_are_paired_before_different_ones() {
 #[test]
 fn modules_are_compared_over_a_base_each() {
     let dir = tempfile::tempdir().unwrap();
-    for (name, record, member) in [("a", "only_a", "old"), ("b", "some_in_b", "new")] {
+    for (name, record, member) in [
+        ("a", "only_a", "old"),
+        ("b", "a_name_longer_than_all_strings_of_the_module", "new"),
+    ] {
         let mut base = Tiny::kernel();
         base.record(record, &["x"]);
         file(dir.path(), &format!("{name}.btf"), &base.bytes());
