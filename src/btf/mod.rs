@@ -24,8 +24,10 @@
     clippy::arithmetic_side_effects
 )]
 
+pub mod elf;
 mod error;
 mod parse;
+pub mod relocate;
 mod types;
 mod wire;
 

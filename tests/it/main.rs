@@ -1,6 +1,8 @@
 //! The integration tests: one binary, a module per subject.
 
 mod canonical;
+mod cli;
+mod diff;
 mod generated;
 mod golden;
 mod hostile;
@@ -8,4 +10,6 @@ mod programs;
 mod roundtrip;
 mod roundtrip_faults;
 mod seeds;
+mod store;
 mod support;
+mod tool;

@@ -1,0 +1,439 @@
+//! Where things lie in a store: `btf/…`, `headers/…`, `kernels/…`, `index/…`, `refs/…`.
+
+use super::digest::{BtfDigest, Generator, HeaderDigest, NameError};
+use std::fmt;
+use std::str::FromStr;
+
+/// A checked name of an object in a store, such as `btf/sha256/<hex>.btf.zst`, or of a folder of them,
+/// which ends in `/`.
+///
+/// Neither can lead out of a store: no empty segment, no `.` or `..`, no leading slash, and only
+/// characters that mean themselves in a file name, an object store and a URL path.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Key(String);
+
+impl Key {
+    /// Longest key that is taken; S3's limit.
+    const MAX_LEN: usize = 1024;
+    /// Longest segment: what file systems take as a name.
+    const MAX_SEGMENT: usize = 255;
+
+    /// Checks a key.
+    ///
+    /// # Errors
+    /// [`NameError`], saying what a key must look like.
+    pub fn new(text: &str) -> Result<Key, NameError> {
+        let refuse = |expected| Err(NameError::new("key", text, expected));
+        if text.len() > Key::MAX_LEN {
+            return refuse("at most 1024 bytes are");
+        }
+        for segment in text.strip_suffix('/').unwrap_or(text).split('/') {
+            if matches!(segment, "" | "." | "..") || segment.len() > Key::MAX_SEGMENT {
+                return refuse("no empty, overlong, `.` or `..` segment is allowed");
+            }
+            // No `~`: that is what the names of temporary files begin with.
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"._%-".contains(&b);
+            if !segment.bytes().all(plain) {
+                return refuse("only letters, digits and ._%- are allowed");
+            }
+        }
+        Ok(Key(text.to_owned()))
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// An object of a store, by what it is.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Object {
+    /// `btf/sha256/<hex>.btf.zst`: the BTF, compressed.
+    Btf(BtfDigest),
+    /// `headers/sha256/<hex>.h.zst`: a header, compressed.
+    Header(HeaderDigest),
+    /// `kernels/sha256/<btf hex>/v<generator>.json`: a manifest.
+    Manifest(BtfDigest, Generator),
+    /// `index/<arch>/<release>/<btf hex>`: empty; finds a kernel by name.
+    Index(Arch, Release, BtfDigest),
+    /// `refs/<btf hex>/<owner>`: empty; who uses that kernel.
+    Ref(BtfDigest, Owner),
+}
+
+impl Object {
+    /// The folder of all compressed BTF.
+    pub const BTF: &str = "btf/";
+    /// The folder of all headers.
+    pub const HEADERS: &str = "headers/";
+    /// The folder of all manifests.
+    pub const KERNELS: &str = "kernels/";
+    /// The folder of all index entries.
+    pub const INDEX: &str = "index/";
+    /// The folder of all references.
+    pub const REFS: &str = "refs/";
+
+    /// The object's key.
+    pub fn key(&self) -> Key {
+        Key(match self {
+            Object::Btf(btf) => format!("btf/sha256/{}.btf.zst", btf.hex()),
+            Object::Header(header) => format!("headers/sha256/{}.h.zst", header.hex()),
+            Object::Manifest(btf, generator) => {
+                format!("kernels/sha256/{}/v{generator}.json", btf.hex())
+            }
+            Object::Index(arch, release, btf) => {
+                format!("index/{arch}/{}/{}", release.encoded(), btf.hex())
+            }
+            Object::Ref(btf, owner) => format!("refs/{}/{owner}", btf.hex()),
+        })
+    }
+
+    /// The folder of a kernel's manifests.
+    pub fn manifests_of(btf: &BtfDigest) -> Key {
+        Key(format!("kernels/sha256/{}/", btf.hex()))
+    }
+
+    /// The folder of the index entries of a release.
+    pub fn index_of(arch: &Arch, release: &Release) -> Key {
+        Key(format!("index/{arch}/{}/", release.encoded()))
+    }
+
+    /// What lies under `key`; `None` if that is nothing of ours.
+    pub fn parse(key: &Key) -> Option<Object> {
+        let segments: Vec<&str> = key.as_str().split('/').collect();
+        Some(match *segments.as_slice() {
+            ["btf", "sha256", name] => {
+                Object::Btf(BtfDigest::from_hex(name.strip_suffix(".btf.zst")?).ok()?)
+            }
+            ["headers", "sha256", name] => {
+                Object::Header(HeaderDigest::from_hex(name.strip_suffix(".h.zst")?).ok()?)
+            }
+            ["kernels", "sha256", btf, name] => Object::Manifest(
+                BtfDigest::from_hex(btf).ok()?,
+                name.strip_prefix('v')?
+                    .strip_suffix(".json")?
+                    .parse()
+                    .ok()?,
+            ),
+            ["index", arch, release, btf] => Object::Index(
+                Arch::stored(arch).ok()?,
+                Release::decode(release).ok()?,
+                BtfDigest::from_hex(btf).ok()?,
+            ),
+            ["refs", btf, owner] => {
+                Object::Ref(BtfDigest::from_hex(btf).ok()?, owner.parse().ok()?)
+            }
+            _ => return None,
+        })
+    }
+}
+
+/// A machine in Kubernetes' spelling: `amd64`, `arm64`, `s390x`, …
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Arch(String);
+
+/// Kubernetes' spelling, then those of `uname -m` and of the kernel's build.
+const ARCHES: [&[&str]; 13] = [
+    &["amd64", "x86_64"],
+    &["arm64", "aarch64"],
+    &["s390x"],
+    &["ppc64le"],
+    &["riscv64"],
+    &[
+        "arm", "armv7l", "armv6l", "armv8l", "armv5tel", "armhf", "armel",
+    ],
+    &["386", "i386", "i486", "i586", "i686", "x86"],
+    &["loong64", "loongarch64"],
+    &["ppc64"],
+    &["mips64le"],
+    &["mips64"],
+    &["mipsle"],
+    &["mips"],
+];
+
+impl Arch {
+    /// Takes a name from a store's key: one that this build does not know is taken too.
+    fn stored(text: &str) -> Result<Arch, NameError> {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        match (1..=16).contains(&text.len()) && text.bytes().all(plain) {
+            true => Ok(Arch(text.to_owned())),
+            false => Err(NameError::new("arch", text, "small letters and digits are")),
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Byte order (big?) and pointer size of the machine, where this build knows them.
+    pub fn shape(&self) -> Option<(bool, u32)> {
+        Some(match self.as_str() {
+            "amd64" | "arm64" | "ppc64le" | "riscv64" | "loong64" | "mips64le" => (false, 8),
+            "s390x" | "ppc64" | "mips64" => (true, 8),
+            "arm" | "386" | "mipsle" => (false, 4),
+            "mips" => (true, 4),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Arch {
+    type Err = NameError;
+
+    /// Takes Kubernetes' spelling and that of `uname -m`.
+    fn from_str(text: &str) -> Result<Arch, NameError> {
+        let known = ARCHES.iter().find(|names| names.contains(&text));
+        let name = known.and_then(|names| names.first());
+        name.map(|name| Arch((*name).to_owned())).ok_or_else(|| {
+            NameError::new(
+                "known arch",
+                text,
+                "amd64, arm64, s390x, ppc64le, riscv64, arm, 386 and loong64 are, or what `uname -m` prints",
+            )
+        })
+    }
+}
+
+/// A kernel release: what `uname -r` prints. It is no identity: two builds may share one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Release(String);
+
+impl Release {
+    /// Longest release: `struct new_utsname` has 65 bytes for it, the NUL included.
+    const MAX_LEN: usize = 64;
+
+    /// The release as it is.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The release as a segment of a key: percent-encoded but for `[A-Za-z0-9._-]`.
+    pub fn encoded(&self) -> String {
+        let mut out = String::with_capacity(self.0.len());
+        for b in self.0.bytes() {
+            match b.is_ascii_alphanumeric() || b"._-".contains(&b) {
+                true => out.push(char::from(b)),
+                false => out.push_str(&format!("%{b:02X}")),
+            }
+        }
+        out
+    }
+
+    /// Reads a segment of a key. Only the one spelling that [`Release::encoded`] gives is taken.
+    ///
+    /// # Errors
+    /// Any other text.
+    pub fn decode(segment: &str) -> Result<Release, NameError> {
+        let refuse = || NameError::new("encoded release", segment, "percent-encoding is due");
+        let mut bytes = Vec::with_capacity(segment.len());
+        let mut rest = segment.as_bytes();
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            if *first != b'%' {
+                bytes.push(*first);
+                continue;
+            }
+            let (hex, tail) = rest.split_at_checked(2).ok_or_else(refuse)?;
+            let hex = std::str::from_utf8(hex).map_err(|_| refuse())?;
+            bytes.push(u8::from_str_radix(hex, 16).map_err(|_| refuse())?);
+            rest = tail;
+        }
+        let text = String::from_utf8(bytes).map_err(|_| refuse())?;
+        let release: Release = text.parse()?;
+        match release.encoded() == segment {
+            true => Ok(release),
+            false => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for Release {
+    /// What could upset a terminal is escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.chars().any(char::is_control) {
+            true => write!(f, "{}", self.0.escape_default()),
+            false => self.0.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Release {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Release, NameError> {
+        match text {
+            "" | "." | ".." => {}
+            t if t.len() > Release::MAX_LEN => {}
+            t => return Ok(Release(t.to_owned())),
+        }
+        Err(NameError::new(
+            "kernel release",
+            text,
+            "1 to 64 bytes are, as `uname -r` prints them",
+        ))
+    }
+}
+
+/// Who uses a kernel: a cluster's id, or `pin-<name>` for what a person keeps.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Owner(String);
+
+impl Owner {
+    /// The owner of what a person publishes under `--pin NAME`.
+    ///
+    /// # Errors
+    /// A name that is empty, longer than 63 bytes, or has other characters than `[A-Za-z0-9._-]`.
+    pub fn pin(name: &str) -> Result<Owner, NameError> {
+        let refuse = || {
+            let expected = "1 to 63 letters, digits, dots, underscores and dashes are";
+            NameError::new("pin name", name, expected)
+        };
+        match (1..=63).contains(&name.len()) {
+            true => format!("pin-{name}").parse().map_err(|_| refuse()),
+            false => Err(refuse()),
+        }
+    }
+
+    /// The pin's name, where this is one.
+    pub fn pin_name(&self) -> Option<&str> {
+        self.0.strip_prefix("pin-")
+    }
+
+    /// The owner as a segment of a key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Owner {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Owner, NameError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let fits = (1..=128).contains(&text.len()) && !matches!(text, "." | "..");
+        match fits && text.bytes().all(plain) {
+            true => Ok(Owner(text.to_owned())),
+            false => Err(NameError::new(
+                "cluster id or pin",
+                text,
+                "1 to 128 letters, digits, dots, underscores and dashes are",
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_could_lead_elsewhere_are_refused() {
+        for good in [
+            "a",
+            "a/b",
+            "a/b/",
+            "btf/sha256/",
+            "index/amd64/6.1%2Bdeb/x",
+            "a..b",
+        ] {
+            assert!(Key::new(good).is_ok(), "{good:?}");
+        }
+        let long = "a".repeat(256);
+        for bad in [
+            "", "/", "//", "/a", "a//b", "a//", "..", "a/..", "../a", "a/../b", ".", "a/./b",
+            "a/~x", "a b", "a\\b", "a\0b", "a\nb", "é", "a:b", &long,
+        ] {
+            assert!(Key::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(Key::new(&"a/".repeat(600)).is_err());
+    }
+
+    #[test]
+    fn keys_are_those_of_the_design_and_are_read_back() {
+        let (btf, header) = (BtfDigest::of(b"b"), HeaderDigest::of(b"h"));
+        let (b, h) = (btf.hex(), header.hex());
+        let arch: Arch = "x86_64".parse().unwrap();
+        let release = |r: &str| r.parse::<Release>().unwrap();
+        let cases = [
+            (Object::Btf(btf), format!("btf/sha256/{b}.btf.zst")),
+            (Object::Header(header), format!("headers/sha256/{h}.h.zst")),
+            (
+                Object::Manifest(btf, Generator::new(12).unwrap()),
+                format!("kernels/sha256/{b}/v12.json"),
+            ),
+            (
+                Object::Index(arch.clone(), release("6.1.0-56_amd64"), btf),
+                format!("index/amd64/6.1.0-56_amd64/{b}"),
+            ),
+            (
+                Object::Index(arch.clone(), release("7.2+deb14~rc1/a%2é"), btf),
+                format!("index/amd64/7.2%2Bdeb14%7Erc1%2Fa%252%C3%A9/{b}"),
+            ),
+            (
+                Object::Ref(btf, Owner::pin("local").unwrap()),
+                format!("refs/{b}/pin-local"),
+            ),
+        ];
+        for (object, key) in cases {
+            assert_eq!(object.key().as_str(), key);
+            let checked = Key::new(&key).unwrap();
+            assert_eq!(Object::parse(&checked), Some(object), "{key}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_not_ours() {
+        let b = BtfDigest::of(b"b").hex();
+        for key in [
+            format!("btf/sha256/{b}"),
+            format!("btf/sha512/{b}.btf.zst"),
+            format!("btf/sha256/{}.btf.zst", b.to_uppercase()),
+            format!("btf/sha256/x/{b}.btf.zst"),
+            format!("kernels/sha256/{b}/v01.json"),
+            format!("kernels/sha256/{b}/v0.json"),
+            format!("index/amd64/6.1%2b/{b}"),
+            format!("index/amd64/6.1%41/{b}"),
+            format!("index/amd64/6.1%/{b}"),
+            format!("index/amd64/6.1%FF/{b}"),
+            format!("index/AMD64/6.1/{b}"),
+            "README.md".to_owned(),
+        ] {
+            let checked = Key::new(&key).unwrap();
+            assert_eq!(Object::parse(&checked), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn releases_pins_and_arches_are_checked() {
+        for bad in ["", ".", "..", &"a".repeat(65)] {
+            assert!(bad.parse::<Release>().is_err(), "{bad:?}");
+        }
+        for bad in ["", "a/b", "a b", "é", &"a".repeat(64)] {
+            assert!(Owner::pin(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!("aarch64".parse::<Arch>().unwrap().as_str(), "arm64");
+        assert_eq!("armv7l".parse::<Arch>().unwrap().as_str(), "arm");
+        for bad in ["", "adm64", "AMD64", "x86-64"] {
+            assert!(bad.parse::<Arch>().is_err(), "{bad:?}");
+        }
+    }
+}

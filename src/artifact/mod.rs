@@ -1,0 +1,13 @@
+//! What is published about a kernel, and under which names: digests, keys, the manifest, compression.
+//!
+//! Nothing here does I/O; a store ([`crate::store`]) keeps bytes under [`Key`]s and knows no more.
+
+mod compress;
+mod digest;
+mod key;
+mod manifest;
+
+pub use compress::{BlobError, MAX_BLOB, compress, compressed_limit, decompress};
+pub use digest::{BtfDigest, Generator, HeaderDigest, KernelId, NameError};
+pub use key::{Arch, Key, Object, Owner, Release};
+pub use manifest::{Manifest, ManifestError, Order};

@@ -1,0 +1,266 @@
+//! Every command and flag; no logic.
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// The exact vmlinux.h of a kernel, made from its BTF; and a store of them.
+///
+/// Every kernel that runs eBPF can describe its own types (BTF, /sys/kernel/btf/vmlinux). btfleet prints
+/// them as the C header that eBPF programs include, publishes BTF and header in a store, and reads them
+/// back, checked.
+///
+/// Exit codes: 0 done, 1 failed (or: something was found), 2 wrong usage. `diff` has its own.
+#[derive(Parser, Debug)]
+#[command(name = "btfleet", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Dump(Dump),
+    Publish(Publish),
+    Verify(Verify),
+    Kernels(Kernels),
+    Get(Get),
+    Diff(Diff),
+    Completions(Completions),
+}
+
+/// Print vmlinux.h (or JSON) of a kernel, a module or an eBPF object.
+///
+/// Examples:
+///   btfleet dump -o vmlinux.h                       this machine's kernel
+///   btfleet dump vmlinux                            a kernel that was built here
+///   btfleet dump --module xfs                       what a loaded module adds
+///   btfleet dump --type task_struct sk_buff         these types and what they need
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Dump {
+    /// Raw BTF, an ELF file with a .BTF section, or - for standard input.
+    ///
+    /// By default the running kernel's, /sys/kernel/btf/vmlinux. Of a module's BTF (/sys/kernel/btf/NAME,
+    /// NAME.ko) only what the module adds is printed, to be included after its base's header.
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub input: Option<PathBuf>,
+
+    /// The BTF that a module's BTF goes on from: raw, or an ELF file.
+    ///
+    /// It must be of the very kernel that the module was built for, unless the module carries .BTF.base
+    /// (kernels 6.11 and later): then any kernel with the same types will do.
+    #[arg(long, value_name = "BTF", value_hint = ValueHint::FilePath)]
+    pub base: Option<PathBuf>,
+
+    /// A loaded module of the running kernel: /sys/kernel/btf/NAME over /sys/kernel/btf/vmlinux.
+    #[arg(long, value_name = "NAME", conflicts_with = "input")]
+    pub module: Option<String>,
+
+    /// Only these types, and what they need to compile and to be laid out right.
+    ///
+    /// What they only point at becomes a forward declaration. Takes all words that follow; put INPUT
+    /// before it, or after `--`.
+    #[arg(long = "type", value_name = "NAME", num_args = 1..)]
+    pub types: Vec<String>,
+
+    /// Write to FILE, whole or not at all: if anything fails, what was there is there still.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+
+    /// A C header, or the types as JSON for other programs (docs/json.md).
+    #[arg(long, value_name = "FORMAT", default_value = "c")]
+    pub format: DumpFormat,
+
+    /// Say on stderr what was read and made: the BTF digest and, of a whole header, the header digest and
+    /// generator.
+    #[arg(long)]
+    pub digests: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DumpFormat {
+    /// vmlinux.h
+    C,
+    /// The types as JSON.
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub struct Store {
+    /// The store: a local folder, as file://DIR or just DIR.
+    #[arg(
+        long,
+        value_name = "STORE",
+        env = "BTFLEET_STORE",
+        default_value = "./btfleet-store"
+    )]
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub store: String,
+}
+
+/// Publish kernels in a store: their BTF, their header, and how to find them.
+///
+/// Writes whatever is absent, each object whole or not at all: a reference that keeps the kernel, BTF
+/// and header (compressed, named by their SHA-256), a manifest, and an index entry by arch and release.
+/// A second run writes nothing.
+#[derive(Args, Debug)]
+pub struct Publish {
+    /// Raw BTF of kernels, ELF files with a .BTF section, or - for standard input.
+    ///
+    /// By default the running kernel's, /sys/kernel/btf/vmlinux, whose arch and release are known. A file
+    /// does not know its kernel's release: without --release it gets no index entry, and is found by its
+    /// digest.
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// The kernel's machine, as Kubernetes or `uname -m` spell it; an ELF file tells it itself.
+    #[arg(long, value_name = "ARCH", env = "BTFLEET_ARCH")]
+    pub arch: Option<String>,
+
+    /// The kernel's release, as `uname -r` prints it. For one input only.
+    #[arg(long, value_name = "RELEASE", env = "BTFLEET_RELEASE")]
+    pub release: Option<String>,
+
+    /// Keep the kernel under this name: the reference is refs/…/pin-NAME.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
+}
+
+/// Check a whole store: every blob against its digest, every header against its BTF.
+///
+/// Reads everything again, makes every header of this generator anew, and checks that manifests, index
+/// and references agree with what is there. Reports each fault with its key. Writes nothing; `publish`
+/// of the same kernel repairs.
+///
+/// Exit codes: 0 all is well, 1 there are faults or the store cannot be read.
+#[derive(Args, Debug)]
+pub struct Verify {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// How to print the result.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: TextFormat,
+}
+
+/// List the kernels of a store.
+#[derive(Args, Debug)]
+pub struct Kernels {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// A table, JSON (docs/json.md), or kernel ids alone.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub output: ListFormat,
+}
+
+/// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
+///
+/// NAME is sha256:DIGEST of a BTF or a header, a kernel id (the first 32 digits of a BTF digest, or 8
+/// and more of them that fit one kernel only), release/ARCH/RELEASE, or a release alone where it fits
+/// one kernel only.
+#[derive(Args, Debug)]
+pub struct Get {
+    /// Which kernel.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    #[command(flatten)]
+    pub what: What,
+
+    /// The header of this generator instead of this build's own.
+    #[arg(long, value_name = "NUMBER", conflicts_with = "btf")]
+    pub generator: Option<u32>,
+
+    /// Write to FILE, whole or not at all.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub struct What {
+    /// The header, vmlinux.h (the default).
+    #[arg(long)]
+    pub header: bool,
+
+    /// The raw BTF.
+    #[arg(long)]
+    pub btf: bool,
+
+    /// The manifest: digests and sizes, as JSON.
+    #[arg(long)]
+    pub manifest: bool,
+}
+
+/// Compare two kernels: types and members that appeared, vanished, moved or changed.
+///
+/// A and B are files (raw BTF or ELF) or names of kernels in a store, as `get` takes them. A word that is
+/// both a file and a kernel's name is refused: write ./FILE or sha256:DIGEST.
+///
+/// Exit codes: 0 no difference, 1 they differ, 2 trouble: something could not be read.
+#[derive(Args, Debug)]
+pub struct Diff {
+    /// The older kernel.
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    pub a: String,
+
+    /// The newer kernel.
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    pub b: String,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// What A and B go on from, if they are a module's BTF: given once it is both's, given twice it is first
+    /// A's, then B's.
+    #[arg(long, value_name = "BTF", value_hint = ValueHint::FilePath)]
+    pub base: Vec<PathBuf>,
+
+    /// Only types and functions of these names.
+    #[arg(long = "type", value_name = "NAME", num_args = 1..)]
+    pub types: Vec<String>,
+
+    /// Text to read, or JSON for other programs (docs/json.md).
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: TextFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextFormat {
+    /// For people.
+    Text,
+    /// For other programs.
+    Json,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListFormat {
+    /// For people.
+    Table,
+    /// For other programs.
+    Json,
+    /// Kernel ids, one a line.
+    Name,
+}
+
+/// Print a shell's completion script.
+///
+/// For bash: btfleet completions bash > /etc/bash_completion.d/btfleet
+#[derive(Args, Debug)]
+pub struct Completions {
+    /// Which shell.
+    pub shell: Shell,
+}

@@ -1,0 +1,118 @@
+//! Names of kernels in a store: sha256:…, a kernel id, release/ARCH/RELEASE, a release.
+
+use anyhow::{Result, bail};
+use btfleet::artifact::{Arch, BtfDigest, HeaderDigest, Key, Object, Release};
+use btfleet::store::FsStore;
+use std::collections::BTreeSet;
+
+/// What a name means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Named {
+    Kernel(BtfDigest),
+    Header(HeaderDigest),
+}
+
+/// Fewest digits of a kernel id that are taken for one.
+const SHORTEST: usize = 8;
+
+/// Finds the one thing that `name` means in the store; `None` if there is nothing of that name.
+///
+/// It is an error if it means several.
+pub fn find(store: &FsStore, name: &str) -> Result<Option<Named>> {
+    if name.starts_with("node/") {
+        bail!("{name}: names of nodes need a cluster, which this version does not read yet");
+    }
+    if let Some(rest) = name.strip_prefix("release/") {
+        let Some((arch, release)) = rest.split_once('/') else {
+            bail!("{name}: the form is release/ARCH/RELEASE");
+        };
+        let (arch, release): (Arch, Release) = (arch.parse()?, release.parse()?);
+        let under = store.list(Some(&Object::index_of(&arch, &release)))?;
+        let found = under
+            .iter()
+            .filter_map(|entry| match Object::parse(&entry.key)? {
+                Object::Index(_, _, btf) => Some(Named::Kernel(btf)),
+                _ => None,
+            });
+        return one(name, found.collect());
+    }
+    if name.starts_with("sha256:") {
+        let btf: BtfDigest = name.parse()?;
+        let header: HeaderDigest = name.parse()?;
+        let mut found = BTreeSet::new();
+        if has_kernel(store, &btf)? {
+            found.insert(Named::Kernel(btf));
+        }
+        if store.head(&Object::Header(header).key())?.is_some() {
+            found.insert(Named::Header(header));
+        }
+        return one(name, found);
+    }
+    let mut found = BTreeSet::new();
+    let plain = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if (SHORTEST..=64).contains(&name.len()) && name.bytes().all(plain) {
+        for entry in objects(store, Object::BTF)? {
+            if let Object::Btf(btf) = entry
+                && btf.hex().starts_with(name)
+            {
+                found.insert(Named::Kernel(btf));
+            }
+        }
+    }
+    if let Ok(release) = name.parse::<Release>() {
+        for entry in objects(store, Object::INDEX)? {
+            if let Object::Index(_, r, btf) = entry
+                && r == release
+            {
+                found.insert(Named::Kernel(btf));
+            }
+        }
+    }
+    one(name, found)
+}
+
+/// Likewise, and it is an error if there is nothing.
+pub fn expect(store: &FsStore, name: &str) -> Result<Named> {
+    match find(store, name)? {
+        Some(named) => Ok(named),
+        None if !store.exists() => bail!(
+            "there is no store at {}: publish a kernel first, or name the store with --store",
+            store.root().display()
+        ),
+        None => bail!("no kernel {name:?} in the store: `btfleet kernels` lists what is there"),
+    }
+}
+
+fn one(name: &str, found: BTreeSet<Named>) -> Result<Option<Named>> {
+    let mut all = found.iter();
+    let first = all.next().copied();
+    if all.next().is_some() {
+        let ids: Vec<String> = found
+            .iter()
+            .map(|named| match named {
+                Named::Kernel(btf) => btf.kernel_id().to_string(),
+                Named::Header(header) => format!("{header} (a header)"),
+            })
+            .collect();
+        bail!(
+            "{name:?} fits {} kernels: {}; give one of these",
+            ids.len(),
+            ids.join(", ")
+        );
+    }
+    Ok(first)
+}
+
+fn has_kernel(store: &FsStore, btf: &BtfDigest) -> Result<bool> {
+    Ok(store.head(&Object::Btf(*btf).key())?.is_some()
+        || !store.list(Some(&Object::manifests_of(btf)))?.is_empty())
+}
+
+/// Everything of ours in a folder of the store.
+pub fn objects(store: &FsStore, folder: &str) -> Result<Vec<Object>> {
+    let entries = store.list(Some(&Key::new(folder)?))?;
+    Ok(entries
+        .iter()
+        .filter_map(|entry| Object::parse(&entry.key))
+        .collect())
+}

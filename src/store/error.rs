@@ -1,0 +1,69 @@
+//! What can go wrong with a store.
+
+use std::io;
+use std::path::PathBuf;
+
+/// What went wrong, with which object, and where it lies.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store's place cannot be used.
+    #[error("store {place:?}: {problem}")]
+    Place {
+        /// The place as it was given.
+        place: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A key names a folder where an object is meant, or the other way round.
+    #[error("{key}: {problem}")]
+    Key {
+        /// The key.
+        key: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// An object is larger than what was asked for.
+    #[error("{key}: the object has {size} bytes, more than the {limit} expected at most")]
+    TooLarge {
+        /// The key.
+        key: String,
+        /// The object's size.
+        size: u64,
+        /// The most that the reader takes.
+        limit: u64,
+    },
+    /// No room: nothing was written.
+    #[error("cannot write {path:?}: {source}; nothing was left half written. {hint}")]
+    Full {
+        /// The file that was to appear.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What may help.
+        hint: &'static str,
+    },
+    /// Anything else that the system said.
+    #[error("cannot {what} {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(super) fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+        let path = path.into();
+        let hint = match source.kind() {
+            io::ErrorKind::StorageFull => "Free some space, or choose another store.",
+            io::ErrorKind::QuotaExceeded => "The disk quota is used up.",
+            io::ErrorKind::FileTooLarge => "The limit on file sizes (`ulimit -f`) is too small.",
+            _ => return Error::Io { what, path, source },
+        };
+        Error::Full { path, source, hint }
+    }
+}
