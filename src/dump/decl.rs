@@ -2,7 +2,7 @@
 
 use super::defs::{Def, DefClass, Slot};
 use super::error::{Error, in_words};
-use super::layout::ends_in;
+use super::layout::{ends_in, shape};
 use super::names;
 use super::order::MAX_DEPTH;
 use super::print::{ENUM, Printer, STRUCT, UNION};
@@ -18,8 +18,8 @@ pub(super) struct Wants {
     pub attributes: u16,
     /// Qualified return types: meaningless, so compilers warn of them.
     pub ignored_qualifiers: bool,
-    /// A record first seen in a parameter list.
-    pub visibility: bool,
+    /// A function that compilers think they know.
+    pub library: bool,
 }
 
 /// The attributes that are printed: the tag's name, whether it is an attribute by itself (kind_flag), the
@@ -242,8 +242,13 @@ impl<'b> Printer<'_, 'b> {
             }
             // const and volatile of a function type mean pure and noreturn; C has no such thing.
             Kind::FuncProto => self.prefix(ty.target(), 0, Role::Result, depth + 1),
-            _ => {
+            kind => {
                 qualifiers &= !RESTRICT;
+                if kind == Kind::Typedef
+                    && ends_in(self.btf, self.defs, id) == Kind::FuncProto as u32
+                {
+                    qualifiers = 0;
+                }
                 self.wants.ignored_qualifiers |= role == Role::Result && qualifiers != 0;
                 self.qualifiers(qualifiers);
                 self.base(id, role)?;
@@ -371,6 +376,7 @@ impl<'b> Printer<'_, 'b> {
                     let Some(array) = ty.array() else {
                         return Ok(());
                     };
+                    self.check_array(at)?;
                     self.out.byte(b'[');
                     self.out.number(u64::from(array.count));
                     self.out.byte(b']');
@@ -396,6 +402,23 @@ impl<'b> Printer<'_, 'b> {
         Ok(())
     }
 
+    /// Refuses an array that is larger than an object can be.
+    fn check_array(&self, id: TypeId) -> Result<(), Error> {
+        let most = match self.btf.pointer_size() {
+            4 => u64::from(u32::MAX >> 1),
+            _ => u64::MAX >> 4,
+        };
+        let size = shape(self.btf, self.defs, id).size;
+        if size <= most {
+            return Ok(());
+        }
+        let what = format!(
+            "{} of {size} bytes or more: no object is so large",
+            in_words(self.btf, id)
+        );
+        Err(Error::new(self.btf, id, what))
+    }
+
     fn unqualified(&self, mut id: TypeId) -> TypeId {
         for _ in 0..MAX_DEPTH {
             if !self.btf.kind(id).is_modifier() {
@@ -410,6 +433,7 @@ impl<'b> Printer<'_, 'b> {
     fn parameters(&mut self, proto: TypeId, named: bool, depth: u32) -> Result<(), Error> {
         let ty = self.btf.ty(proto);
         let count = ty.params().len();
+        self.check_length(proto)?;
         self.out.byte(b'(');
         if count == 0 {
             self.out.lit(b"void");
@@ -539,14 +563,15 @@ impl<'b> Printer<'_, 'b> {
         }
         self.has.c23 |= wants.c23;
         self.has.attributes |= wants.attributes;
-        if wants.ignored_qualifiers || wants.visibility {
+        if wants.ignored_qualifiers || wants.library {
             before.push_str("#pragma GCC diagnostic push\n");
             if wants.ignored_qualifiers {
                 before.push_str("#pragma GCC diagnostic ignored \"-Wignored-qualifiers\"\n");
             }
-            if wants.visibility {
+            if wants.library {
                 before.push_str(
-                    "#ifdef __clang__\n#pragma GCC diagnostic ignored \"-Wvisibility\"\n#endif\n",
+                    "#ifdef __clang__\n#pragma GCC diagnostic ignored \"-Wincompatible-library-redeclaration\"\n\
+                     #else\n#pragma GCC diagnostic ignored \"-Wbuiltin-declaration-mismatch\"\n#endif\n",
                 );
             }
             // Behind the text comes a blank line already.

@@ -167,6 +167,8 @@ pub(super) struct Defs {
     pub unnamed_enums: Vec<Slot>,
     /// FUNCs that are kfuncs.
     pub kfuncs: Vec<TypeId>,
+    /// The base's kfuncs.
+    pub base_kfuncs: Vec<TypeId>,
     /// FUNCs with the tag `bpf_fastcall`.
     pub fastcalls: Vec<TypeId>,
     /// C texts of arithmetic types.
@@ -175,6 +177,8 @@ pub(super) struct Defs {
     pub rank: HashMap<Slot, u32>,
     /// A base's definitions that this BTF defines once more, equal.
     pub repeats: Vec<Slot>,
+    /// Of typedefs of arrays of typedefs, and so on: how many levels.
+    pub array_depth: HashMap<Slot, u32>,
     /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
     pub old_bit_fields: bool,
 }
@@ -189,10 +193,12 @@ impl Defs {
             named: Vec::new(),
             unnamed_enums: Vec::new(),
             kfuncs: Vec::new(),
+            base_kfuncs: Vec::new(),
             fastcalls: Vec::new(),
             texts: Vec::new(),
             rank: HashMap::new(),
             repeats: Vec::new(),
+            array_depth: HashMap::new(),
             old_bit_fields: false,
         };
         // Slot 0 is nobody's.
@@ -206,7 +212,7 @@ impl Defs {
     pub fn on_base(base: &Defs, split: &Btf<'_>) -> Result<Defs, Error> {
         let mut defs = base.clone();
         defs.repeats.clear();
-        defs.kfuncs.clear();
+        defs.base_kfuncs.append(&mut defs.kfuncs);
         defs.fastcalls.clear();
         defs.rank.clear();
         for def in &mut defs.defs {
@@ -296,7 +302,48 @@ impl Defs {
         self.kfuncs.dedup();
         sort_named(btf, &mut named);
         self.define_named(btf, &named);
-        self.define_unnamed_enums(btf, unnamed_enums)
+        self.define_unnamed_enums(btf, unnamed_enums)?;
+        self.unite_kfuncs(btf);
+        Ok(())
+    }
+
+    /// Of kfuncs that are there twice, leaves one.
+    fn unite_kfuncs(&mut self, btf: &Btf<'_>) {
+        let name = |id: &TypeId| btf.name(btf.ty(*id).name());
+        let mut out: Vec<TypeId> = Vec::with_capacity(self.kfuncs.len());
+        for same_named in self.kfuncs.chunk_by(|a, b| name(a) == name(b)) {
+            let mut known: HashSet<Vec<u32>> = HashSet::new();
+            let new =
+                |id: &&TypeId| same_named.len() == 1 || known.insert(self.signature(btf, **id));
+            out.extend(same_named.iter().filter(new));
+        }
+        self.kfuncs = out;
+    }
+
+    /// What a function is made of, down to definitions; cut off where it is longer than any function's.
+    fn signature(&self, btf: &Btf<'_>, func: TypeId) -> Vec<u32> {
+        const MOST: usize = 10_000;
+        let mut out = vec![u32::from(self.fastcalls.contains(&func))];
+        let mut todo = vec![btf.ty(func).target()];
+        while let Some(id) = todo.pop().filter(|_| out.len() < MOST) {
+            let slot = self.slot_of(id);
+            let ty = btf.ty(id);
+            out.extend([ty.kind() as u32, slot]);
+            if slot != 0 {
+                continue;
+            }
+            out.extend([ty.vlen(), ty.array().map_or(0, |a| a.count)]);
+            if ty.kind() == Kind::TypeTag {
+                out.push(ty.name().0);
+            }
+            todo.extend(ty.params().map(|p| p.ty));
+            match ty.array() {
+                Some(array) => todo.push(array.element),
+                None if ty.kind() != Kind::Void => todo.push(ty.target()),
+                None => {}
+            }
+        }
+        out
     }
 
     fn push(&mut self, def: Def) -> Slot {
@@ -346,7 +393,9 @@ impl Defs {
         let rank = |n: &Named| self.rank.get(&n.slot).copied().unwrap_or(0);
         // Stable, and quick on what is in order already.
         out.sort_by(|a, b| match a.key.cmp(&b.key) {
-            Ordering::Equal => compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot))),
+            Ordering::Equal => {
+                compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot)))
+            }
             unequal => unequal,
         });
         self.named = out;
@@ -369,7 +418,7 @@ impl Defs {
         }
         let name = scan(btf.name_tail(ty.name()));
         def.len = name.len as u32;
-        if !name.plain {
+        if !name.plain && !is_int128(btf, &ty) {
             def.flags |= Def::ESCAPED;
         }
         let slot = self.push(def);
@@ -426,10 +475,7 @@ impl Defs {
                     out.pop_if(|n| n.slot == slot);
                 } else {
                     self.slot[id.0 as usize] = slot;
-                    if self.get(slot).is(Def::BASE)
-                        && !declares(&id)
-                        && self.repeats.last() != Some(&slot)
-                    {
+                    if self.get(slot).is(Def::BASE) && !declares(&id) {
                         self.repeats.push(slot);
                     }
                 }
@@ -438,16 +484,19 @@ impl Defs {
                 several.push(ids);
             }
         }
+        self.repeats.sort_unstable();
+        self.repeats.dedup();
         if several.is_empty() {
             return;
         }
         // Once more over those that differ, as if each type were there once, so that the order among them
         // does not depend on how often a type was written down.
+        let several: Vec<Vec<TypeId>> = several
+            .iter()
+            .map(|ids| ids.iter().map(|id| equal.canon(*id)).collect())
+            .collect();
         let grouped: HashSet<TypeId> = several.iter().flatten().copied().collect();
-        let canon = |id: TypeId| match equal.label(id) {
-            Some(label) => standing.get(&label).copied().unwrap_or(id),
-            None => id,
-        };
+        let canon = |id| equal.canon(id);
         let order = twins::refine(btf, &several, canon, |id| self.leaf(btf, id, &grouped));
         for id in several.iter().flatten() {
             self.get_mut(self.slot_of(*id)).flags |= Def::COUNTED;
@@ -577,6 +626,19 @@ impl Defs {
         let slot = self.push(def);
         self.slot[ty.id().0 as usize] = slot;
     }
+}
+
+/// Whether this is the typedef that compilers declare by themselves under this name.
+fn is_int128(btf: &Btf<'_>, ty: &Type<'_>) -> bool {
+    let target = btf.ty(ty.target());
+    let signed = match btf.name(ty.name()) {
+        b"__int128_t" => true,
+        b"__uint128_t" => false,
+        _ => return false,
+    };
+    ty.kind() == Kind::Typedef
+        && target.size() == 16
+        && target.int().is_some_and(|i| i.is_signed() == signed)
 }
 
 /// The alignment that C gives a scalar of this size on the `bpf` target and on 64-bit machines.

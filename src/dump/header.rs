@@ -317,25 +317,41 @@ impl Plan {
         p.out.str(KFUNCS);
         let name = |f: &TypeId| btf.name(btf.ty(*f).name());
         for same_named in self.defs.kfuncs.chunk_by(|a, b| name(a) == name(b)) {
-            if let [one] = same_named {
+            let given = self
+                .naming
+                .kfunc_suffix
+                .iter()
+                .find(|(at, _)| btf.name(**at) == name(&same_named[0]));
+            let mut suffix = given.map_or(0, |(_, suffix)| *suffix);
+            if suffix == 0
+                && let [one] = same_named
+            {
                 p.kfunc(*one, 0)?;
                 continue;
             }
             // Several of one name: each prototype once, in an order that is theirs and not their ids'.
+            let text = |func: TypeId| {
+                let mut alone = Printer::new(btf, &self.defs, &self.naming, 0);
+                alone.kfunc(func, 0)?;
+                Ok(alone.out.into_bytes())
+            };
+            let base = self
+                .defs
+                .base_kfuncs
+                .iter()
+                .filter(|f| name(f) == name(&same_named[0]));
+            let base: Vec<Vec<u8>> = base.map(|f| text(*f)).collect::<Result<_, Error>>()?;
             let mut texts: Vec<(Vec<u8>, TypeId)> = Vec::new();
             for func in same_named {
-                let mut alone = Printer::new(btf, &self.defs, &self.naming, 0);
-                alone.kfunc(*func, 0)?;
-                texts.push((alone.out.into_bytes(), *func));
+                texts.push((text(*func)?, *func));
             }
             texts.sort();
             texts.dedup_by(|a, b| a.0 == b.0);
-            let mut suffix = 0;
-            for (_, func) in texts {
-                suffix = naming::next_suffix(name(&func), suffix, |tried| {
+            for (_, func) in texts.iter().filter(|(text, _)| !base.contains(text)) {
+                suffix = naming::next_suffix(name(func), suffix, |tried| {
                     self.naming.is_taken(btf, tried)
                 });
-                p.kfunc(func, suffix)?;
+                p.kfunc(*func, suffix)?;
             }
         }
         p.out.str("#endif /* BPF_NO_KFUNC_PROTOTYPES */\n\n");

@@ -88,7 +88,10 @@ pub(super) fn shape(btf: &Btf<'_>, defs: &Defs, id: TypeId) -> Shape {
 }
 
 /// Notes what a typedef's objects are like.
-pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
+///
+/// # Errors
+/// A typedef of an array of a typedef of an array, and so on, further than compilers take well.
+pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Result<(), Error> {
     let target = btf.ty(defs.get(slot).id).target();
     // A record that is only named, not used, may come later: whoever uses the typedef looks there.
     let mut at = target;
@@ -118,9 +121,43 @@ pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
         0 => shape(btf, defs, target),
         _ => Shape::NONE,
     };
+    let id = defs.get(slot).id;
+    if let Some(element) = array_element(btf, target) {
+        let depth = defs
+            .array_depth
+            .get(&defs.slot_of(element))
+            .map_or(1, |depth| depth + 1);
+        if depth > MAX_DEPTH {
+            let what = format!(
+                "{} is an array of arrays over {MAX_DEPTH} levels deep",
+                in_words(btf, id)
+            );
+            return Err(Error::new(btf, id, what));
+        }
+        defs.array_depth.insert(slot, depth);
+    } else if let Some(depth) = defs.array_depth.get(&defs.slot_of(at)).copied() {
+        defs.array_depth.insert(slot, depth);
+    }
     let def = defs.get_mut(slot);
     (def.needs, def.text) = (needs, ends_in);
     (def.size, def.align) = (shape.size, shape.align as u8);
+    Ok(())
+}
+
+/// What an array, and what it is an array of, and so on, is made of in the end; `None` for no array.
+fn array_element(btf: &Btf<'_>, mut id: TypeId) -> Option<TypeId> {
+    let mut element = None;
+    for _ in 0..=MAX_DEPTH {
+        match btf.kind(id) {
+            Kind::Array => {
+                id = btf.ty(id).array()?.element;
+                element = Some(id);
+            }
+            kind if kind.is_modifier() => id = btf.target(id),
+            _ => break,
+        }
+    }
+    element.map(|_| id)
 }
 
 /// The kind of type that modifiers and typedefs end in.
@@ -179,7 +216,12 @@ pub(super) fn place(
         }
     }
     let size = shape.size.saturating_mul(8);
-    if width > 0 && (!shape.integer || width > size) {
+    let size_of_value = if width > 1 && is_bool(btf, m.ty) {
+        1
+    } else {
+        size
+    };
+    if width > 0 && (!shape.integer || width > size_of_value) {
         return Err((
             m.ty,
             format!("is a bit-field of {width} bits, its type cannot be"),
@@ -194,6 +236,19 @@ pub(super) fn place(
         size,
         align: shape.align * 8,
     }))
+}
+
+/// Whether a type ends in `_Bool`, of which one bit counts.
+fn is_bool(btf: &Btf<'_>, mut id: TypeId) -> bool {
+    for _ in 0..=MAX_DEPTH {
+        match btf.kind(id) {
+            Kind::Typedef | Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {
+                id = btf.target(id)
+            }
+            _ => break,
+        }
+    }
+    btf.ty(id).int().is_some_and(|i| i.is_bool() && i.size == 1)
 }
 
 /// Offset and width in bits that an INT itself gives to a bit-field of its type.

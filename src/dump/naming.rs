@@ -16,6 +16,8 @@ use std::collections::HashMap;
 pub(super) struct Naming {
     /// Suffixes of enumerators, by enum and number.
     enumerators: HashMap<(Slot, u32), u32>,
+    /// For kfuncs whose name the header or its base has given already: the last suffix given.
+    pub kfunc_suffix: HashMap<StrOffset, u32>,
     /// The typedef of `_Bool` called `bool`, and the enum of `false` and `true`, which the header's own
     /// lines declare.
     pub bool_typedef: Slot,
@@ -92,6 +94,14 @@ impl NameTable {
             Err(at) => {
                 self.names.push((read.hash, name, owner));
                 self.index[at] = self.names.len() as u32;
+                // The header itself declares these three.
+                if !read.plain
+                    && matches!(bytes, b"bool" | b"true" | b"false")
+                    && owner != Owner::Settled(1)
+                {
+                    let n = self.names.len() as u32 - 1;
+                    self.clashes.insert(n, vec![Owner::Settled(1), owner]);
+                }
             }
             Ok(n) => {
                 let first = self.names[n as usize].2;
@@ -151,7 +161,11 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, naming: &mut Naming) {
             Owner::Typedef(slot) | Owner::Enumerator(slot, _) => (1, Reverse(defs.get(*slot).uses)),
             _ => (0, Reverse(0)),
         });
-        let name = btf.name(naming.table.names[n as usize].1);
+        let at = naming.table.names[n as usize].1;
+        let name = btf.name(at);
+        if suffix > 0 && fresh.contains(&Owner::Kfunc) {
+            naming.kfunc_suffix.insert(at, suffix);
+        }
         for owner in fresh {
             suffix = next_suffix(name, suffix, |tried| naming.is_taken(btf, tried));
             match owner {

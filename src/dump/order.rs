@@ -176,7 +176,7 @@ impl<'w, 'b> Walk<'w, 'b> {
         self.lay_out_inner(inner)?;
         if !self.defs.get(slot).is(Def::INCOMPLETE) {
             match self.defs.get(slot).class {
-                DefClass::Typedef => layout::lay_out_typedef(self.btf, self.defs, slot),
+                DefClass::Typedef => layout::lay_out_typedef(self.btf, self.defs, slot)?,
                 _ => layout::lay_out_record(self.btf, self.defs, slot)?,
             }
             self.order.body.push(slot);
@@ -300,6 +300,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                 Kind::FuncProto if !by_value => {
                     let ty = self.btf.ty(at);
                     let depth = self.deeper(id, depth)?;
+                    self.spend(at, depth)?;
                     let of = |in_params| Mention {
                         by_value: false,
                         in_params,

@@ -4,6 +4,7 @@ use super::decl::Wants;
 use super::defs::{Def, DefClass, Defs, Slot};
 use super::error::{Error, in_words, shown};
 use super::layout::{self, Placed, natural_start};
+use super::names;
 use super::naming::Naming;
 use super::order::unnamed_member;
 use super::text::{Text, Word, scan};
@@ -15,7 +16,7 @@ pub(super) const UNION: Word = Word::new("union ");
 pub(super) const ENUM: Word = Word::new("enum ");
 
 /// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
-const MAX_TEXT: usize = 64 << 20;
+const MAX_TEXT: usize = 32 << 20;
 
 /// A hole is filled with this many unnamed bit-fields at most: 2 MiB of 64 bits each.
 const MAX_PADS: u64 = 1 << 18;
@@ -67,15 +68,20 @@ impl<'p, 'b> Printer<'p, 'b> {
             let wants = std::mem::take(&mut self.wants);
             self.wrap(start, wants);
         }
-        if self.out.len() > MAX_TEXT {
-            let what = format!(
-                "{} makes the header longer than {} MiB",
-                in_words(self.btf, about),
-                MAX_TEXT >> 20
-            );
-            return Err(Error::new(self.btf, about, what));
+        self.check_length(about)
+    }
+
+    /// Refuses to go on where the text has become too long.
+    pub fn check_length(&self, about: TypeId) -> Result<(), Error> {
+        if self.out.len() <= MAX_TEXT {
+            return Ok(());
         }
-        Ok(())
+        let what = format!(
+            "{} makes the header longer than {} MiB",
+            in_words(self.btf, about),
+            MAX_TEXT >> 20
+        );
+        Err(Error::new(self.btf, about, what))
     }
 
     /// A record or typedef.
@@ -444,9 +450,14 @@ impl<'p, 'b> Printer<'p, 'b> {
     /// A kfunc's prototype.
     pub fn kfunc(&mut self, func: TypeId, suffix: u32) -> Result<(), Error> {
         let ty = self.btf.ty(func);
+        self.wants.library |= names::is_library(self.btf.name(ty.name()));
         self.definition(func, |p| {
             p.out.lit(b"extern ");
-            let tail = p.btf.name_tail(ty.name());
+            let tail = match p.btf.name(ty.name()) {
+                // The one function whose type C itself says.
+                b"main" => b"__btfleet_main\0".as_slice(),
+                _ => p.btf.name_tail(ty.name()),
+            };
             p.prototype(func, tail, suffix)?;
             if p.defs.fastcalls.contains(&func) {
                 p.out.lit(b" __bpf_fastcall");

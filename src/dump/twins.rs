@@ -40,12 +40,20 @@ pub(super) fn class_of(ty: &Type<'_>) -> Option<(Class, bool)> {
 pub(super) struct Partition {
     node_of: HashMap<TypeId, u32>,
     label: Vec<u32>,
+    /// Some type of each class.
+    some: HashMap<u32, TypeId>,
 }
 
 impl Partition {
     /// The label of a type's class, if the type was looked at. Labels order classes by content.
     pub fn label(&self, id: TypeId) -> Option<u32> {
         self.node_of.get(&id).map(|n| self.label[*n as usize])
+    }
+
+    /// The one type that stands for all that are equal to this one; itself, if it was not looked at.
+    pub fn canon(&self, id: TypeId) -> TypeId {
+        let some = self.label(id).and_then(|label| self.some.get(&label));
+        some.copied().unwrap_or(id)
     }
 }
 
@@ -210,9 +218,18 @@ pub(super) fn refine(
             }
         }
     }
+    let mut some: HashMap<u32, TypeId> = HashMap::new();
+    for (n, id) in ids.iter().enumerate() {
+        // What defines stands before what only declares.
+        match class_of(&btf.ty(*id)) {
+            Some((_, true)) => some.entry(seen[n]).or_insert(*id),
+            _ => &mut *some.entry(seen[n]).insert_entry(*id).into_mut(),
+        };
+    }
     Partition {
         node_of,
         label: seen,
+        some,
     }
 }
 
