@@ -4,7 +4,7 @@ use super::block::{KEEP, at_block, compare_names, judge};
 use super::error::{Error, in_words};
 use super::hash::Hash;
 use super::text::{Word, scan};
-use super::twins::{self, Class, class_of};
+use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -257,6 +257,7 @@ impl Defs {
                 Kind::Union => DefClass::Union,
                 Kind::Enum | Kind::Enum64 => DefClass::Enum,
                 Kind::Typedef => DefClass::Typedef,
+                Kind::Fwd if btf.ty(id).kind_flag() => DefClass::Union,
                 Kind::Fwd => DefClass::Struct,
                 Kind::Ptr => {
                     self.shapes[id.0 as usize] = pointer;
@@ -289,11 +290,12 @@ impl Defs {
                 }
                 continue;
             }
+            let slot = self.define(btf, &ty, class);
             named.push(Named {
                 key: sort_key(btf.name_tail(ty.name())),
                 at: ty.name(),
                 typedef: class == DefClass::Typedef,
-                slot: id.0,
+                slot,
             });
         }
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
@@ -301,7 +303,7 @@ impl Defs {
             .sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
         self.kfuncs.dedup();
         sort_named(btf, &mut named);
-        self.define_named(btf, &named);
+        self.define_named(btf, named);
         self.define_unnamed_enums(btf, unnamed_enums)?;
         self.unite_kfuncs(btf);
         Ok(())
@@ -362,55 +364,50 @@ impl Defs {
         }
     }
 
-    /// Makes a definition of each name, or several where different types share it. `sorted` holds type ids
-    /// in place of slots.
-    fn define_named(&mut self, btf: &Btf<'_>, sorted: &[Named]) {
+    /// Leaves of all that bear a name one definition for each type that differs. `named` is in order.
+    fn define_named(&mut self, btf: &Btf<'_>, mut named: Vec<Named>) {
         let base = std::mem::take(&mut self.named);
         let mut groups: Vec<Vec<TypeId>> = Vec::new();
         let mut group_at: Vec<Named> = Vec::new();
-        let mut out: Vec<Named> = Vec::with_capacity(base.len() + sorted.len());
-        let mut rest = sorted;
+        let mut rest = named.as_slice();
+        let mut single: Vec<bool> = Vec::with_capacity(named.len());
         while let Some((first, behind)) = rest.split_first() {
             let same = |n: &&Named| n.key == first.key && compare_named(btf, first, n).is_eq();
             let len = 1 + behind.iter().take_while(same).count();
             let (mine, others) = rest.split_at(len);
             rest = others;
             let of_base = find_named(btf, &base, first);
-            if mine.len() == 1 && of_base.is_empty() {
-                let slot = self.define(btf, TypeId(first.slot));
-                out.push(Named { slot, ..*first });
-                continue;
+            let alone = len == 1 && of_base.is_empty();
+            single.extend(std::iter::repeat_n(alone, len));
+            if !alone {
+                let mut group: Vec<TypeId> = of_base.iter().map(|n| self.get(n.slot).id).collect();
+                group.extend(mine.iter().map(|n| self.get(n.slot).id));
+                groups.push(group);
+                group_at.push(*first);
             }
-            let mut group: Vec<TypeId> = of_base.iter().map(|n| self.get(n.slot).id).collect();
-            group.extend(mine.iter().map(|n| TypeId(n.slot)));
-            groups.push(group);
-            group_at.push(*first);
         }
-        if !groups.is_empty() {
-            self.define_twins(btf, &groups, &group_at, &mut out);
+        if groups.is_empty() && base.is_empty() {
+            self.named = named;
+            return;
         }
-        out.extend(base);
+        let mut single = single.into_iter();
+        named.retain(|_| single.next().unwrap_or(true));
+        self.define_twins(btf, &groups, &group_at, &mut named);
+        named.extend(base);
         let rank = |n: &Named| self.rank.get(&n.slot).copied().unwrap_or(0);
         // Stable, and quick on what is in order already.
-        out.sort_by(|a, b| match a.key.cmp(&b.key) {
+        named.sort_by(|a, b| match a.key.cmp(&b.key) {
             Ordering::Equal => {
                 compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot)))
             }
             unequal => unequal,
         });
-        self.named = out;
+        self.named = named;
     }
 
-    fn define(&mut self, btf: &Btf<'_>, id: TypeId) -> Slot {
-        let ty = btf.ty(id);
-        let (class, declares) = match class_of(&ty) {
-            Some((Class::Struct, declares)) => (DefClass::Struct, declares),
-            Some((Class::Union, declares)) => (DefClass::Union, declares),
-            Some((Class::Enum, declares)) => (DefClass::Enum, declares),
-            _ => (DefClass::Typedef, false),
-        };
-        let mut def = Def::new(&ty, class);
-        if declares {
+    fn define(&mut self, btf: &Btf<'_>, ty: &Type<'_>, class: DefClass) -> Slot {
+        let mut def = Def::new(ty, class);
+        if matches!(class_of(ty), Some((_, true))) {
             def.flags |= Def::INCOMPLETE;
         }
         if class == DefClass::Enum {
@@ -418,11 +415,11 @@ impl Defs {
         }
         let name = scan(btf.name_tail(ty.name()));
         def.len = name.len as u32;
-        if !name.plain && !is_int128(btf, &ty) {
+        if !name.plain && !is_int128(btf, ty) {
             def.flags |= Def::ESCAPED;
         }
         let slot = self.push(def);
-        self.slot[id.0 as usize] = slot;
+        self.slot[ty.id().0 as usize] = slot;
         slot
     }
 
@@ -453,15 +450,15 @@ impl Defs {
                 };
                 let Some(first) = standing.get(&label).copied() else {
                     standing.insert(label, id);
-                    if self.slot_of(id) == 0 {
-                        let slot = self.define(btf, id);
+                    let slot = self.slot_of(id);
+                    if !self.get(slot).is(Def::BASE) {
                         out.push(Named { slot, ..*name });
                     }
                     ids.push(id);
                     continue;
                 };
                 let (slot, before) = (self.slot_of(first), self.slot_of(id));
-                if before != 0 {
+                if self.get(before).is(Def::BASE) {
                     // The base only declares what this BTF defines: its types refer to the base's slot.
                     let ours = self.get(slot).clone();
                     let def = self.get_mut(before);
@@ -471,7 +468,10 @@ impl Defs {
                         flags,
                         ..ours
                     };
-                    self.slot[first.0 as usize] = before;
+                    for id in group {
+                        let of = &mut self.slot[id.0 as usize];
+                        *of = if *of == slot { before } else { *of };
+                    }
                     out.pop_if(|n| n.slot == slot);
                 } else {
                     self.slot[id.0 as usize] = slot;
