@@ -89,6 +89,17 @@ const fn tag(
     )
 }
 
+/// What a type is mentioned for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// There is an object of it: it must be whole.
+    Object,
+    /// A function returns it.
+    Result,
+    /// A pointer points to it, or a parameter is of it.
+    Mention,
+}
+
 const CONST: u8 = 1;
 const VOLATILE: u8 = 2;
 const RESTRICT: u8 = 4;
@@ -100,7 +111,7 @@ impl<'b> Printer<'_, 'b> {
             self.write_name(tail, name, 0);
             return Ok(());
         }
-        self.prefix(id, 0, false, 0)?;
+        self.prefix(id, 0, Role::Object, 0)?;
         self.write_name(tail, name, 0);
         self.suffix(id, 0)
     }
@@ -143,7 +154,7 @@ impl<'b> Printer<'_, 'b> {
 
     /// A declaration of a definition's name as something of type `id`.
     pub fn declare_as(&mut self, id: TypeId, slot: Slot) -> Result<(), Error> {
-        self.prefix(id, 0, false, 0)?;
+        self.prefix(id, 0, Role::Object, 0)?;
         self.name_of(self.defs.get(slot));
         self.suffix(id, 0)
     }
@@ -156,7 +167,7 @@ impl<'b> Printer<'_, 'b> {
             return Err(Error::new(self.btf, func, what));
         }
         let result = self.btf.ty(proto).target();
-        self.prefix(result, 0, true, 0)?;
+        self.prefix(result, 0, Role::Result, 0)?;
         self.write_name(tail, scan(tail), suffix);
         self.parameters(proto, true, 0)?;
         self.suffix(result, 0)
@@ -193,7 +204,7 @@ impl<'b> Printer<'_, 'b> {
         &mut self,
         id: TypeId,
         mut qualifiers: u8,
-        result: bool,
+        role: Role,
         depth: u32,
     ) -> Result<(), Error> {
         if depth > MAX_DEPTH {
@@ -205,37 +216,37 @@ impl<'b> Printer<'_, 'b> {
         }
         let ty = self.btf.ty(id);
         match ty.kind() {
-            Kind::Const => self.prefix(ty.target(), qualifiers | CONST, result, depth + 1),
-            Kind::Volatile => self.prefix(ty.target(), qualifiers | VOLATILE, result, depth + 1),
-            Kind::Restrict => self.prefix(ty.target(), qualifiers | RESTRICT, result, depth + 1),
+            Kind::Const => self.prefix(ty.target(), qualifiers | CONST, role, depth + 1),
+            Kind::Volatile => self.prefix(ty.target(), qualifiers | VOLATILE, role, depth + 1),
+            Kind::Restrict => self.prefix(ty.target(), qualifiers | RESTRICT, role, depth + 1),
             Kind::TypeTag => {
-                self.prefix(ty.target(), qualifiers, result, depth + 1)?;
+                self.prefix(ty.target(), qualifiers, role, depth + 1)?;
                 self.type_tag(ty.name(), ty.kind_flag());
                 Ok(())
             }
             Kind::Ptr => {
                 let target = ty.target();
                 let inner = self.btf.kind(self.unqualified(target));
-                self.prefix(target, 0, false, depth + 1)?;
+                self.prefix(target, 0, Role::Mention, depth + 1)?;
                 if matches!(inner, Kind::Array | Kind::FuncProto) {
                     self.out.byte(b'(');
                 }
                 self.out.byte(b'*');
-                self.wants.ignored_qualifiers |= result && qualifiers != 0;
+                self.wants.ignored_qualifiers |= role == Role::Result && qualifiers != 0;
                 self.qualifiers(qualifiers);
                 Ok(())
             }
             Kind::Array => {
                 let element = ty.array().map(|a| a.element).unwrap_or_default();
-                self.prefix(element, qualifiers, false, depth + 1)
+                self.prefix(element, qualifiers, Role::Object, depth + 1)
             }
             // const and volatile of a function type mean pure and noreturn; C has no such thing.
-            Kind::FuncProto => self.prefix(ty.target(), 0, true, depth + 1),
+            Kind::FuncProto => self.prefix(ty.target(), 0, Role::Result, depth + 1),
             _ => {
                 qualifiers &= !RESTRICT;
-                self.wants.ignored_qualifiers |= result && qualifiers != 0;
+                self.wants.ignored_qualifiers |= role == Role::Result && qualifiers != 0;
                 self.qualifiers(qualifiers);
-                self.base(id)?;
+                self.base(id, role)?;
                 self.out.byte(b' ');
                 Ok(())
             }
@@ -270,7 +281,7 @@ impl<'b> Printer<'_, 'b> {
     }
 
     /// The type at the end of a chain of pointers, arrays and prototypes.
-    fn base(&mut self, id: TypeId) -> Result<(), Error> {
+    fn base(&mut self, id: TypeId, role: Role) -> Result<(), Error> {
         let kind = self.btf.kind(id);
         if kind == Kind::Void {
             self.out.lit(b"void");
@@ -285,7 +296,7 @@ impl<'b> Printer<'_, 'b> {
         if self.is_plain(slot) {
             self.plain(slot);
         } else if def.class == DefClass::Enum {
-            self.odd_enum(slot)?;
+            self.odd_enum(slot, role)?;
         } else {
             self.record_keyword(def);
             self.record_body(slot)?;
@@ -294,8 +305,13 @@ impl<'b> Printer<'_, 'b> {
     }
 
     /// An enum that has no name, or no enumerators.
-    fn odd_enum(&mut self, slot: Slot) -> Result<(), Error> {
+    fn odd_enum(&mut self, slot: Slot, role: Role) -> Result<(), Error> {
         let def = self.defs.get(slot);
+        if def.is(Def::INCOMPLETE) && role != Role::Object {
+            self.out.word(&ENUM);
+            self.name_of(def);
+            return Ok(());
+        }
         if def.is(Def::INCOMPLETE) || (def.is(Def::BASE) && !def.is(Def::HOISTED)) {
             // Nobody can define it here, but its size is known.
             let unsigned = !self.btf.ty(def.id).kind_flag();
@@ -416,7 +432,7 @@ impl<'b> Printer<'_, 'b> {
             }
             let simple = self.simple(p.ty);
             if !simple {
-                self.prefix(p.ty, 0, false, depth + 1)?;
+                self.prefix(p.ty, 0, Role::Mention, depth + 1)?;
             }
             let tail = self.btf.name_tail(p.name);
             let name = named.then(|| scan(tail)).filter(|name| name.len > 0);

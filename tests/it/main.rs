@@ -3,9 +3,14 @@
 mod support;
 mod tool;
 
+mod canonical;
 mod cli;
 mod diff;
+mod generated;
+mod golden;
+mod hostile;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
+mod seeds;
 mod store;
