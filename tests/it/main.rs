@@ -1,8 +1,5 @@
 //! The integration tests: one binary, a module per subject.
 
-mod support;
-mod tool;
-
 mod canonical;
 mod cli;
 mod diff;
@@ -14,3 +11,5 @@ mod roundtrip;
 mod roundtrip_faults;
 mod seeds;
 mod store;
+mod support;
+mod tool;
