@@ -1,8 +1,10 @@
 //! `btfleet diff`: what it finds, what it leaves alone, and how it ends.
 
+use crate::support::hostile;
 use crate::tool::{Tiny, compile_bpf, file, run, small_kernel, succeed, text};
 use serde_json::Value;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The difference of two C sources, as JSON; the exit code must agree with it.
@@ -353,4 +355,54 @@ fn hostile_types_end_soon_and_in_little_output() {
             out.stdout.len()
         );
     }
+}
+
+#[test]
+fn hostile_kernels_cost_diff_and_json_little() {
+    let cases = hostile::all();
+    let (left, right) = cases.split_at(cases.len() / 2);
+    let failures = std::thread::scope(|s| {
+        let other = s.spawn(|| costly(right));
+        let mut failures = costly(left);
+        failures.extend(other.join().unwrap());
+        failures
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The cases that do not end as they must: soon, in little memory, with at most one line on stderr.
+fn costly(cases: &[hostile::Case]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    file(dir.path(), "good", &small_kernel("good"));
+    let mut failures = Vec::new();
+    for case in cases {
+        file(dir.path(), "in", &case.input);
+        let mut base = "";
+        if let Some(bytes) = &case.base {
+            file(dir.path(), "base", bytes);
+            base = "--base base";
+        }
+        for args in [
+            "diff ./in ./in",
+            "diff ./in ./good",
+            "dump ./in --format json",
+        ] {
+            // The limits that hold for the header too, and one on what is printed.
+            let command = format!(
+                "ulimit -v 262144 -s 512; ulimit -f 100000; ulimit -S -t 2; exec \"$0\" {args} {base} > out"
+            );
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &command, env!("CARGO_BIN_EXE_btfleet")]);
+            let out = bash.current_dir(dir.path()).output().unwrap();
+            let said = text(&out.stderr);
+            let ended = matches!(out.status.code(), Some(0..=2));
+            if !ended || said.lines().count() > 1 {
+                failures.push(format!(
+                    "{}: {args}: {}: {said:.200}",
+                    case.name, out.status
+                ));
+            }
+        }
+    }
+    failures
 }
