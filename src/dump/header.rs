@@ -243,6 +243,7 @@ impl Plan {
         for slot in parts.enums {
             p.define_enum(*slot)?;
         }
+        let start = p.out.len();
         for (tail, text) in parts.aliases {
             p.out.str("typedef ");
             p.out.bytes(text);
@@ -262,6 +263,7 @@ impl Plan {
         if !parts.declared.is_empty() {
             p.out.byte(b'\n');
         }
+        p.settle_wants(start);
         for slot in &self.order.body {
             if *slot != self.naming.bool_typedef {
                 p.define(*slot)?;

@@ -64,11 +64,16 @@ impl<'p, 'b> Printer<'p, 'b> {
         let start = self.out.len();
         body(self)?;
         self.out.lit(b"\n\n");
+        self.settle_wants(start);
+        self.check_length(about)
+    }
+
+    /// Puts around and before the text from `start` on what it turned out to want.
+    pub fn settle_wants(&mut self, start: usize) {
         if self.wants != Wants::default() {
             let wants = std::mem::take(&mut self.wants);
             self.wrap(start, wants);
         }
-        self.check_length(about)
     }
 
     /// Refuses to go on where the text has become too long.
