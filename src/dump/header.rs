@@ -225,7 +225,8 @@ impl Plan {
         let record = |s: &Slot| matches!(defs.get(*s).class, DefClass::Struct | DefClass::Union);
         let unnamed_record = |s: &Slot| {
             let def = defs.get(*s);
-            def.class == DefClass::Typedef && def.text == Kind::Struct as u32
+            let ends_in = [Kind::Struct as u32, Kind::Union as u32];
+            def.class == DefClass::Typedef && ends_in.contains(&def.text)
         };
         let records = self
             .order
@@ -264,12 +265,7 @@ impl Plan {
             p.out.byte(b'\n');
         }
         p.settle_wants(start);
-        for slot in &self.order.body {
-            if *slot != self.naming.bool_typedef {
-                p.define(*slot)?;
-            }
-        }
-        self.write_kfuncs(btf, &mut p)?;
+        self.write_body(btf, &mut p, capacity / 2)?;
         if records {
             p.out.str(POP);
         }
@@ -278,6 +274,61 @@ impl Plan {
             return Ok(p.out.into_bytes());
         }
         Ok(guard_module(p.out.into_bytes()))
+    }
+
+    /// Records, typedefs and kfuncs, of a large header in two halves at a time. What is where does not depend
+    /// on how many processors there are.
+    fn write_body(
+        &self,
+        btf: &Btf<'_>,
+        p: &mut Printer<'_, '_>,
+        capacity: usize,
+    ) -> Result<(), Error> {
+        let define = |p: &mut Printer<'_, '_>, slots: &[Slot]| {
+            let mut slots = slots.iter().filter(|s| **s != self.naming.bool_typedef);
+            slots.try_for_each(|slot| p.define(*slot))
+        };
+        let (front, back) = self.order.body.split_at(self.middle(btf));
+        let second = || {
+            let mut p = Printer::new(btf, &self.defs, &self.naming, capacity);
+            define(&mut p, back)?;
+            self.write_kfuncs(btf, &mut p)?;
+            Ok(p.out)
+        };
+        std::thread::scope(|scope| {
+            // Where no thread can be had, one after the other does as well.
+            let helper = (!front.is_empty())
+                .then(|| std::thread::Builder::new().spawn_scoped(scope, second).ok())
+                .flatten();
+            define(p, front)?;
+            let back = match helper {
+                Some(helper) => helper
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                None => second(),
+            };
+            p.out.bytes(back?.as_bytes());
+            Ok(())
+        })
+    }
+
+    /// Where a large body is halved: about as much to print before as behind. A small one is all behind.
+    fn middle(&self, btf: &Btf<'_>) -> usize {
+        const SMALL: usize = 1000;
+        let body = &self.order.body;
+        if body.len() < SMALL {
+            return 0;
+        }
+        let cost = |slot: &Slot| 2 + btf.ty(self.defs.get(*slot).id).vlen() as usize;
+        let all: usize = body.iter().map(cost).sum();
+        let mut before = 0;
+        body.iter()
+            .take_while(|slot| {
+                before += cost(slot);
+                // The front has the enums to print besides.
+                before * 100 < all * 44
+            })
+            .count()
     }
 
     /// Types that a module defines once more as its base has them are the base's; the name that another
