@@ -225,7 +225,11 @@ impl<'b> Printer<'_, 'b> {
             Kind::Restrict => self.prefix(ty.target(), qualifiers | RESTRICT, role, depth + 1),
             Kind::TypeTag => {
                 self.prefix(ty.target(), qualifiers, role, depth + 1)?;
-                self.type_tag(ty.name(), ty.kind_flag());
+                // A function lies in no address space.
+                let function = ends_in(self.btf, self.defs, id) == Kind::FuncProto as u32;
+                if !(function && ty.kind_flag()) {
+                    self.type_tag(ty.name(), ty.kind_flag());
+                }
                 Ok(())
             }
             Kind::Ptr => {
