@@ -328,16 +328,19 @@ impl Defs {
         let mut out = vec![u32::from(self.fastcalls.contains(&func))];
         let mut todo = vec![btf.ty(func).target()];
         while let Some(id) = todo.pop().filter(|_| out.len() < MOST) {
-            let slot = self.slot_of(id);
-            let ty = btf.ty(id);
-            out.extend([ty.kind() as u32, slot]);
-            if slot != 0 {
+            let (slot, ty) = (self.slot_of(id), btf.ty(id));
+            let def = self.get(slot);
+            if slot != 0 && def.len > 0 {
+                out.extend([1, slot]);
                 continue;
             }
-            out.extend([ty.vlen(), ty.array().map_or(0, |a| a.count)]);
-            if ty.kind() == Kind::TypeTag {
-                out.push(ty.name().0);
+            if slot != 0 && def.class == DefClass::Arithmetic {
+                out.extend([2, def.text]);
+                continue;
             }
+            let look = twins::local_hash(btf, &ty);
+            out.extend([0, look as u32, (look >> 32) as u32]);
+            todo.extend(ty.members().map(|m| m.ty));
             todo.extend(ty.params().map(|p| p.ty));
             match ty.array() {
                 Some(array) => todo.push(array.element),
@@ -508,7 +511,8 @@ impl Defs {
     /// A named definition that is alone of its name stands for itself: a value of its name.
     fn leaf(&self, btf: &Btf<'_>, id: TypeId, grouped: &HashSet<TypeId>) -> Option<u128> {
         if id == TypeId::VOID {
-            return Some(0);
+            // Below every hash and above every label.
+            return Some(1 << 64);
         }
         let slot = self.slot_of(id);
         if slot == 0 || grouped.contains(&id) {
