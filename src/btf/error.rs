@@ -109,6 +109,9 @@ pub enum ErrorKind {
         /// What may have gone wrong.
         hint: &'static str,
     },
+    /// A name longer than this many bytes.
+    #[error("a name is longer than {0} bytes (the kernel allows 511)")]
+    NameTooLong(usize),
     /// More types or strings than 32 bits can number.
     #[error("too many types or strings for 32-bit numbers")]
     TooLarge,

@@ -3,7 +3,6 @@
 use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, StrOffset, Type, TypeId};
 use std::borrow::Cow;
-use wide::i8x16;
 
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
@@ -23,8 +22,6 @@ pub struct Btf<'d> {
     index: Vec<u32>,
     /// What each of them is.
     kinds: Vec<Kind>,
-    /// Some string other than the first is empty, so that a name can be empty wherever it lies.
-    blank_names: bool,
     /// Size of a `long`, where an INT of that name tells.
     long_size: Option<u32>,
 }
@@ -105,14 +102,15 @@ impl<'d> Btf<'d> {
             first_str,
             index: Vec::new(),
             kinds: Vec::new(),
-            blank_names: has_blank(strings)
-                || base.is_some_and(|b| b.blank_names || strings.first() == Some(&0)),
             long_size: None,
         };
         if u32::try_from(u64::from(first_str).saturating_add(strings.len() as u64)).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, strings_at));
         }
         btf.read_types(layout)?;
+        if has_long(strings) {
+            btf.check_names()?;
+        }
         Ok(btf)
     }
 
@@ -202,6 +200,28 @@ impl<'d> Btf<'d> {
             return Error::new(kind, Some(ty.id), self.offset(ty.id));
         }
         Error::new(ErrorKind::TooLarge, None, self.types_at)
+    }
+
+    /// Refuses names that are too long; tags are no names.
+    #[cold]
+    fn check_names(&self) -> Result<(), Error> {
+        let too_long = |at: StrOffset| {
+            let tail = self.name_tail(at);
+            let start = tail.get(..=MAX_NAME).unwrap_or(tail);
+            !start.contains(&0)
+        };
+        for ty in self.types() {
+            let inner = ty.members().map(|m| m.name);
+            let inner = inner.chain(ty.enumerators().map(|e| e.name));
+            let inner = inner.chain(ty.params().map(|p| p.name));
+            let own = std::iter::once(ty.name());
+            let is_tag = matches!(ty.kind(), Kind::DeclTag | Kind::TypeTag);
+            if !is_tag && own.chain(inner).any(too_long) {
+                let kind = ErrorKind::NameTooLong(MAX_NAME);
+                return Err(Error::new(kind, Some(ty.id), self.offset(ty.id)));
+            }
+        }
+        Ok(())
     }
 
     #[cold]
@@ -315,7 +335,7 @@ impl<'d> Btf<'d> {
     /// Whether there is a name at this offset, and not the empty string.
     #[inline]
     pub fn is_named(&self, at: StrOffset) -> bool {
-        !at.is_none() && !(self.blank_names && self.name_tail(at).first() == Some(&0))
+        !at.is_none() && self.name_tail(at).first() != Some(&0)
     }
 
     /// From a name's first byte to the end of the strings: the name ends at the first NUL. For readers that
@@ -377,25 +397,20 @@ fn swapped(types: &[u8]) -> Vec<Word> {
     words.map(|[a, b, c, d]| [*d, *c, *b, *a]).collect()
 }
 
-/// Whether two NUL bytes stand together: then some string other than the first is empty.
-fn has_blank(strings: &[u8]) -> bool {
-    let (blocks, rest) = strings.as_chunks::<16>();
-    // NULs of a block by bits, the last byte of the one before as bit 0.
-    let mut before = 0;
-    let mut blank = 0;
-    for block in blocks {
-        let nul = i8x16::new(block.map(|b| b as i8))
-            .simd_eq(i8x16::splat(0))
-            .to_bitmask();
-        blank |= nul & (nul << 1 | before);
-        before = nul >> 15 & 1;
-    }
-    let mut last = before != 0;
-    blank != 0
-        || rest
-            .iter()
-            .any(|b| std::mem::replace(&mut last, *b == 0) && *b == 0)
+/// Whether some string may be longer than any name.
+fn has_long(strings: &[u8]) -> bool {
+    let mut run = 0usize;
+    strings.as_chunks::<64>().0.iter().any(|block| {
+        // Without a branch inside, so that it becomes a few vector instructions.
+        let nul = block.iter().fold(false, |any, b| any | (*b == 0));
+        run = if nul { 0 } else { run.saturating_add(1) };
+        run >= MAX_NAME / 64 - 1
+    })
 }
+
+/// Longer names are refused. The kernel allows 511 bytes (`KSYM_NAME_LEN`); names share their strings, so
+/// that a small blob with long ones could ask for any amount of work.
+const MAX_NAME: usize = 2048;
 
 /// Words that belong to a type, behind the common three.
 #[inline]

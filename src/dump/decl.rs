@@ -142,6 +142,10 @@ impl<'b> Printer<'_, 'b> {
             return false;
         }
         if is_const {
+            let def = self.defs.get(slot);
+            if def.class == DefClass::Typedef && def.text == Kind::FuncProto as u32 {
+                return false;
+            }
             self.out.lit(b"const ");
         }
         match slot {

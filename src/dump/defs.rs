@@ -179,6 +179,8 @@ pub(super) struct Defs {
     pub repeats: Vec<Slot>,
     /// Of typedefs of arrays of typedefs, and so on: how many levels.
     pub array_depth: HashMap<Slot, u32>,
+    /// Some member's name is an empty string that is not the first.
+    pub blank_members: bool,
     /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
     pub old_bit_fields: bool,
 }
@@ -199,6 +201,7 @@ impl Defs {
             rank: HashMap::new(),
             repeats: Vec::new(),
             array_depth: HashMap::new(),
+            blank_members: false,
             old_bit_fields: false,
         };
         // Slot 0 is nobody's.

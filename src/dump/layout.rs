@@ -285,7 +285,7 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
         (def.id, def.class == DefClass::Union)
     };
     let ty = btf.ty(id);
-    let old = defs.old_bit_fields;
+    let old = defs.old_bit_fields || defs.blank_members;
     let size = u64::from(ty.size()) * 8;
     let mut align = 8;
     let mut packed = false;

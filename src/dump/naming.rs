@@ -304,7 +304,7 @@ fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
         let ty = btf.ty(defs.get(slot).id);
         if naming.bool_enum == 0
             && ty.vlen() == 2
-            && ty.name().is_none()
+            && defs.get(slot).len == 0
             && is_false_true(btf, defs.get(slot).id)
         {
             naming.bool_enum = slot;

@@ -207,6 +207,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                 depth: depth + 1,
             };
             if !self.btf.is_named(m.name) {
+                self.defs.blank_members |= !m.name.is_none();
                 // Unnamed: a record's members are the outer one's too; of anything else nothing can be said.
                 let Some(named) = unnamed_member(self.btf, self.defs, m.ty) else {
                     continue;
@@ -275,7 +276,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                     let slot = self.defs.slot_of(at);
                     let def = self.defs.get_mut(slot);
                     def.uses = def.uses.saturating_add(1);
-                    if in_params && !def.is(Def::BASE) && def.name.is_none() {
+                    if in_params && !def.is(Def::BASE) && def.len == 0 {
                         def.flags |= Def::HOISTED;
                     }
                     let plain = !def.is(Def::COUNTED);
