@@ -3,13 +3,13 @@
 // The tests' writer and generators, by path: they depend on nothing but std.
 #[allow(dead_code)]
 #[path = "../../tests/it/support/btfgen.rs"]
-pub mod btfgen;
+mod btfgen;
 #[allow(dead_code)]
 #[path = "../../tests/it/support/btfwrite.rs"]
-pub mod btfwrite;
+mod btfwrite;
 #[allow(dead_code)]
 #[path = "../../tests/it/support/typegen/mod.rs"]
-pub mod typegen;
+mod typegen;
 
 use btfgen::{Graph, Kind, Rng};
 use btfwrite::{Form, write};

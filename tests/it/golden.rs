@@ -10,8 +10,11 @@ use sha2::{Digest, Sha256};
 use crate::support::dump::{GENERATOR, header};
 use crate::support::kernels;
 
-const HOW: &str = "if the new text is meant, raise GENERATOR in src/dump and run this test with BTFLEET_BLESS=1 \
-    (with the whole corpus beside the checkout, or named by BTFLEET_CORPUS)";
+/// The last generator that a release carried: the text of a later one may still change.
+const RELEASED: u32 = 0;
+
+const HOW: &str = "if the new text is meant, raise GENERATOR in src/dump (unless no release carried it yet) and \
+    run this test with BTFLEET_BLESS=1 (with the whole corpus beside the checkout, or named by BTFLEET_CORPUS)";
 
 fn path() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests/it/golden.txt"]
@@ -56,7 +59,7 @@ fn no_text_changes_without_a_new_generator() {
     }
     if bless {
         assert!(
-            changed.is_empty() || generator != GENERATOR,
+            changed.is_empty() || generator != GENERATOR || GENERATOR > RELEASED,
             "the text of {changed:?} changed: raise GENERATOR (it is {GENERATOR}) before blessing it"
         );
         let mut out = String::from(

@@ -5,6 +5,7 @@ mod cli;
 mod diff;
 mod generated;
 mod golden;
+mod header;
 mod hostile;
 mod programs;
 mod roundtrip;

@@ -1,18 +1,23 @@
 //! The fuzz targets' seeds: small ones of the hostile inputs, and bytes for graphs to grow from.
+//!
+//! `BTFLEET_WRITE_SEEDS=1` writes them anew, after the builders changed.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::support::btfgen::Rng;
+use crate::support::btfgen::{Graph, Rng};
+use crate::support::btfwrite::{Form, encode};
 use crate::support::hostile;
+use crate::support::twingen::twins;
 
-#[test]
-#[ignore = "writes into fuzz/seeds; run it after the builders changed"]
-fn write_fuzz_seeds() {
-    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
-    let _ = fs::remove_dir_all(&seeds);
-    fs::create_dir_all(seeds.join("btf")).unwrap();
-    fs::create_dir_all(seeds.join("print")).unwrap();
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds")
+}
+
+/// Every seed by its path below [`folder`].
+fn seeds() -> BTreeMap<String, Vec<u8>> {
+    let mut seeds = BTreeMap::new();
     let small = |c: &hostile::Case| c.base.is_none() && c.input.len() < 1500;
     let btf = |c: &hostile::Case| {
         c.input.starts_with(&[0x9f, 0xeb]) || c.input.starts_with(&[0xeb, 0x9f])
@@ -23,29 +28,84 @@ fn write_fuzz_seeds() {
         .filter(|c| small(c) && btf(c))
         .step_by(9)
     {
-        fs::write(seeds.join("btf").join(case.name), case.input).unwrap();
+        seeds.insert(format!("btf/{}", case.name), case.input);
     }
     for seed in 0..32 {
         let mut rng = Rng(seed);
         let mut bytes = vec![seed as u8 % 16, seed as u8];
         bytes.extend((0..64 + rng.below(600)).map(|_| rng.next() as u8));
-        fs::write(seeds.join("print").join(format!("{seed}")), bytes).unwrap();
+        seeds.insert(format!("print/{seed}"), bytes);
     }
+    // Two kernels that share names: the same in another order, and one with a few types more or fewer.
+    let mut pairs = 0;
+    for seed in 0.. {
+        let graph = twins(seed);
+        let mut fewer = graph.clone();
+        fewer.types.truncate(graph.types.len() * 3 / 4);
+        fewer.types.iter_mut().for_each(|ty| {
+            ty.kind.for_each_id(|id| *id = (*id).min(fewer_end(&graph)));
+        });
+        let other = match seed % 2 {
+            0 => graph.shuffled(seed),
+            _ => fewer,
+        };
+        let (a, b) = (
+            encode(&graph, &Form::default()),
+            encode(&other, &Form::any(seed % 4 > 1, seed)),
+        );
+        let pair = [&(a.len() as u16).to_le_bytes()[..], &a, &b].concat();
+        if pair.len() < 4000 {
+            seeds.insert(format!("diff/{pairs}"), pair);
+            pairs += 1;
+        }
+        if pairs == 24 {
+            return seeds;
+        }
+    }
+    unreachable!("most graphs of twins are small")
+}
+
+/// The last id of what is left of a graph of which a quarter was cut off.
+fn fewer_end(graph: &Graph) -> u32 {
+    (graph.types.len() * 3 / 4) as u32
 }
 
 #[test]
-fn the_fuzz_seeds_are_small() {
-    let mut total = 0;
-    for dir in ["btf", "print"] {
-        let seeds = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fuzz/seeds")
-            .join(dir);
-        let sizes: Vec<u64> = fs::read_dir(seeds)
-            .unwrap()
-            .map(|e| e.unwrap().metadata().unwrap().len())
-            .collect();
-        assert!(sizes.len() >= 20, "{} seeds for {dir}", sizes.len());
-        total += sizes.iter().sum::<u64>();
+fn the_committed_fuzz_seeds_are_small_and_what_the_builders_make() {
+    let made = seeds();
+    for dir in ["btf/", "print/", "diff/"] {
+        let count = made.keys().filter(|path| path.starts_with(dir)).count();
+        assert!(count >= 20, "{count} seeds for {dir}");
     }
-    assert!(total < 200_000, "{total} bytes of seeds");
+    let total: usize = made.values().map(Vec::len).sum();
+    assert!(total < 150_000, "{total} bytes of seeds");
+
+    if std::env::var_os("BTFLEET_WRITE_SEEDS").is_some() {
+        let _ = fs::remove_dir_all(folder());
+        for (path, bytes) in made {
+            let path = folder().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        return;
+    }
+    let mut committed = BTreeMap::new();
+    for dir in fs::read_dir(folder()).unwrap() {
+        let dir = dir.unwrap();
+        for file in fs::read_dir(dir.path()).unwrap() {
+            let file = file.unwrap();
+            let path = Path::new(&dir.file_name()).join(file.file_name());
+            let bytes = fs::read(file.path()).unwrap();
+            committed.insert(path.to_string_lossy().into_owned(), bytes);
+        }
+    }
+    let differ: Vec<&String> = made
+        .keys()
+        .chain(committed.keys())
+        .filter(|path| made.get(*path) != committed.get(*path))
+        .collect();
+    assert!(
+        differ.is_empty(),
+        "differ from what the builders make: {differ:?}; write them anew with BTFLEET_WRITE_SEEDS=1"
+    );
 }
