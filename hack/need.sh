@@ -70,16 +70,18 @@ for_run() {
 for_test() {
   for_build
   # The compilers that every header is tried with.
-  local version
-  for version in 14 16 19; do
-    have "clang-$version" && continue
+  local compiler
+  for compiler in clang-14 clang-16 clang-19 gcc-12; do
+    have "$compiler" && continue
     update_apt_once
-    if known_to_apt "clang-$version"; then packages+=("clang-$version"); else nowhere+=("clang-$version"); fi
+    if known_to_apt "$compiler"; then packages+=("$compiler"); else nowhere+=("$compiler"); fi
   done
-  need gcc have gcc
+  need binutils have objcopy # puts BTF into ELF files
   need gcc-arm-linux-gnueabihf have arm-linux-gnueabihf-gcc # 32-bit kernels' headers
   need libc6-dev-armhf-cross test -e /usr/arm-linux-gnueabihf/include/stdint.h
-  need libbpf-dev header bpf/bpf_helpers.h # what programs include beside vmlinux.h
+  # What programs include beside vmlinux.h.
+  need libbpf-dev header bpf/bpf_helpers.h
+  need linux-libc-dev header linux/errno.h
   for_side_by_side
 }
 
@@ -94,7 +96,6 @@ for_side_by_side() {
     fi
   fi
   need zstd have zstd
-  need python3 have python3
 }
 
 for_bench() {
