@@ -77,10 +77,9 @@ impl Plan {
         }
         for def in &mut self.defs.defs {
             def.flags &= !Def::FORWARD;
-            if matches!(
-                def.class,
-                DefClass::Struct | DefClass::Union | DefClass::Typedef
-            ) {
+            let enum_or_int = matches!(def.class, DefClass::Enum | DefClass::Arithmetic);
+            // What the base's header has stays there.
+            if !enum_or_int && !def.is(Def::BASE) {
                 def.state = State::New;
             }
         }
@@ -176,11 +175,8 @@ impl Plan {
     pub fn write_narrow(&self, btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
         let defs = &self.defs;
         let sorted = |slots: &[Slot], keep: &dyn Fn(&Def) -> bool| {
-            let mut slots: Vec<Slot> = slots
-                .iter()
-                .copied()
-                .filter(|s| keep(defs.get(*s)))
-                .collect();
+            let here = |s: &Slot| !defs.get(*s).is(Def::BASE) && keep(defs.get(*s));
+            let mut slots: Vec<Slot> = slots.iter().copied().filter(here).collect();
             slots.sort_by(|a, b| self.compare(btf, *a, *b).then(a.cmp(b)));
             slots.dedup();
             slots

@@ -319,9 +319,8 @@ fn forwards(
     for group in groups {
         for class in [Class::Struct, Class::Union, Class::Enum] {
             let members = |declares: bool| {
-                group.iter().filter_map(move |id| {
-                    (class_of(&btf.ty(*id)) == Some((class, declares))).then(|| node_of[id])
-                })
+                let is = move |id: &&TypeId| class_of(&btf.ty(**id)) == Some((class, declares));
+                group.iter().filter(is).map(|id| node_of[id])
             };
             let declared: Vec<u32> = members(true).collect();
             let Some(first) = declared.first() else {

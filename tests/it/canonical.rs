@@ -97,7 +97,7 @@ fn with_any_seed(check: impl Fn(u64) -> Result<(), String>) -> Result<(), String
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, rng_seed: crate::generated::seed("BTFLEET_CASES"), ..ProptestConfig::default() })]
 
     #[test]
     fn crowds_of_twins_give_one_text_in_every_form(seed: u64) {

@@ -7,6 +7,7 @@
 use std::fs;
 
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 
 use crate::support::btfgen::Graph;
 use crate::support::btfwrite::{Form, write};
@@ -20,6 +21,15 @@ fn cases() -> u32 {
     std::env::var("BTFLEET_GRAPHS").map_or(60, |n| n.parse().expect("BTFLEET_GRAPHS is a number"))
 }
 
+/// The same cases in every run, so that what fails is what changed; others each time when their number is
+/// given.
+pub fn seed(variable: &str) -> RngSeed {
+    match std::env::var_os(variable) {
+        Some(_) => RngSeed::Random,
+        None => RngSeed::Fixed(1),
+    }
+}
+
 fn config() -> ProptestConfig {
     // Each step of shrinking compiles: half a minute gets small enough.
     let max_shrink_time = 30_000;
@@ -27,6 +37,7 @@ fn config() -> ProptestConfig {
         cases: cases(),
         max_shrink_time,
         failure_persistence: None,
+        rng_seed: seed("BTFLEET_GRAPHS"),
         ..ProptestConfig::default()
     }
 }
