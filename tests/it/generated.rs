@@ -1,5 +1,6 @@
 //! Generated type graphs, such as C can express: each has a header, which compiles without a warning for its
-//! target and lays out every type as the graph says.
+//! target and lays out every type as the graph says. Those of 64 bits go round too: what clang for the BPF
+//! target saw in the header is compared with the graph, whole types, bit-fields, qualifiers and kfuncs.
 //!
 //! `BTFLEET_GRAPHS` is how many are tried of each kind of kernel.
 
@@ -12,6 +13,8 @@ use crate::support::btfgen::Graph;
 use crate::support::btfwrite::{Form, write};
 use crate::support::compile::{Target, check};
 use crate::support::dump::header;
+use crate::support::header::Header;
+use crate::support::roundtrip::{self, Trip};
 use crate::support::typegen::{World, graph};
 
 fn cases() -> u32 {
@@ -57,9 +60,12 @@ fn judge(bytes: &[u8], world: World) -> Result<(), String> {
     let path = dir.path().join("vmlinux.h");
     let text = header(&whole.bytes, None)?;
     crate::hostile::plain(&text)?;
-    fs::write(&path, text).unwrap();
+    fs::write(&path, &text).unwrap();
     keep("whole", &whole.bytes, None, &facts);
     check(target, &[&path], &facts)?;
+    if world.wide {
+        comes_back(&whole.bytes, text, None)?;
+    }
 
     let Some(&cut) = made.cuts.get(made.cuts.len() / 2) else {
         return Ok(());
@@ -77,10 +83,34 @@ fn judge(bytes: &[u8], world: World) -> Result<(), String> {
     let strings = base.bytes[base.strings.clone()].to_vec();
     let own = write(&own, &form, &strings);
     let base_path = dir.path().join("base.h");
-    fs::write(&base_path, header(&base.bytes, None)?).unwrap();
-    fs::write(&path, header(&own.bytes, Some(&base.bytes))?).unwrap();
+    let base_text = header(&base.bytes, None)?;
+    let text = header(&own.bytes, Some(&base.bytes))?;
+    fs::write(&base_path, &base_text).unwrap();
+    fs::write(&path, &text).unwrap();
     keep("split", &own.bytes, Some(&base.bytes), &facts);
-    check(target, &[&base_path, &path], &facts).map_err(|e| format!("split: {e}"))
+    check(target, &[&base_path, &path], &facts).map_err(|e| format!("split: {e}"))?;
+    if world.wide {
+        comes_back(&own.bytes, text, Some((&base.bytes, base_text)))
+            .map_err(|e| format!("split: {e}"))?;
+    }
+    Ok(())
+}
+
+/// The round trip of a header, or of a module's beside its base's.
+fn comes_back(btf: &[u8], text: Vec<u8>, base: Option<(&[u8], Vec<u8>)>) -> Result<(), String> {
+    let utf8 = |text| String::from_utf8(text).expect("a header is ASCII");
+    let (base, base_text) = base.unzip();
+    let report = roundtrip::check(&Trip {
+        kernel: btf,
+        base,
+        header: &Header::new(utf8(text), base_text.map(utf8)),
+        clang: "clang-19",
+        target: None,
+    })?;
+    match report.is_perfect() {
+        true => Ok(()),
+        false => Err(report.to_string()),
+    }
 }
 
 /// The last graph tried is the smallest that fails: `BTFLEET_KEEP` names a folder to leave it in.

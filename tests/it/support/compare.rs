@@ -291,6 +291,21 @@ impl<'a> Comparison<'a> {
                 Ok(())
             }
             (Kind::Float(k), Kind::Float(h)) if k == h => Ok(()),
+            // A module cannot name an unnamed enum of its base: the header says the size and the sign.
+            (
+                Kind::Enum {
+                    size: ks,
+                    signed: ksign,
+                    ..
+                },
+                Kind::Int {
+                    size: hs,
+                    signed: hsign,
+                    ..
+                },
+            ) if kt.name.is_empty() && k < self.kernel.first_own && (ks, ksign) == (hs, hsign) => {
+                Ok(())
+            }
             (Kind::Int { size: k, .. } | Kind::Float(k), Kind::Typedef(target))
                 if same_name(&kt.name, &ht.name) && size(self.header, *target) == Some(*k) =>
             {

@@ -59,6 +59,11 @@ impl Header {
         }
     }
 
+    /// Whether a word of our escapes' form is in it.
+    pub fn has_word(&self, escaped: &str) -> bool {
+        self.escaped.contains(escaped)
+    }
+
     /// How this header may spell a kernel's name: as it is, where C lets it, and escaped, where that occurs.
     pub fn spellings(&self, name: &str) -> Vec<String> {
         let is_identifier = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

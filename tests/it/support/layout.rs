@@ -63,7 +63,15 @@ pub fn lost_qualifiers(header: &Header, kernel: &Btf) -> Result<BTreeSet<u32>, S
         else {
             continue;
         };
+        // What may be escaped is left out: of an error it could not be said whose it is.
+        let plain = |name: &str| header.spellings(name) == [name];
+        if !plain(name) {
+            continue;
+        }
         for (member, qualifiers) in qualified(kernel, members, twins.len() == 1) {
+            if !plain(member) {
+                continue;
+            }
             let member = format!("&(({} {name} *)0)->{member}", class.keyword());
             ids.push(twins[0]);
             lines.push(format!(
@@ -106,7 +114,9 @@ fn qualified<'k>(
                 return None;
             };
             let tells = |m: &&Member| {
-                !m.name.is_empty() && matches!(kernel.kind(m.ty), Kind::Ptr(_) | Kind::Int { .. })
+                !m.name.is_empty()
+                    && m.bit_width == 0
+                    && matches!(kernel.kind(m.ty), Kind::Ptr(_) | Kind::Int { .. })
             };
             members
                 .iter()

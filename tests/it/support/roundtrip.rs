@@ -93,10 +93,12 @@ pub fn check(trip: &Trip<'_>) -> Result<Report, String> {
     for (id, proto) in kernel.kfuncs() {
         let name = &kernel.get(id).name;
         report.kfuncs_checked += 1;
-        let verdict = match prototypes.get(name) {
-            None => Err("is not in the header".to_owned()),
-            Some(&seen) => comparison.prototype(proto, seen),
-        };
+        let verdict = kfunc_names(trip.header, name)
+            .iter()
+            .filter_map(|name| prototypes.get(name))
+            .map(|&seen| comparison.prototype(proto, seen))
+            .reduce(|one, other| one.or(other))
+            .unwrap_or_else(|| Err("is not in the header".to_owned()));
         match verdict {
             Ok(()) => report.kfuncs_right += 1,
             Err(why) => report.kfuncs_wrong.push(format!("kfunc {name}: {why}")),
@@ -138,6 +140,19 @@ fn ksyms(seen: &Btf) -> HashMap<String, u32> {
             _ => None,
         })
         .collect()
+}
+
+/// What a kfunc may be called: the escaped name, where there is one, for `unix` by itself is a number; and with a
+/// suffix, where something else has the name. A keyword of C23 is a plain name here.
+fn kfunc_names(header: &Header, name: &str) -> Vec<String> {
+    let c23 = header.has_word(&format!("__btfleet__c23_{name}"));
+    let spelling = match c23 {
+        true => Some(name.to_owned()),
+        false => header.spellings(name).pop(),
+    };
+    let spelling = spelling.unwrap_or_default();
+    let suffixed = (2..5).map(|n| format!("{spelling}___{n}"));
+    std::iter::once(spelling.clone()).chain(suffixed).collect()
 }
 
 /// Each definition that the header may hold, as a pointer to it, in the order of the kernel's type ids.
@@ -211,17 +226,17 @@ fn compile(trip: &Trip<'_>, kernel: &Btf) -> Result<Btf, String> {
     let mut kfuncs: Vec<String> = kernel
         .kfuncs()
         .iter()
-        .map(|(id, _)| kernel.get(*id).name.clone())
+        .flat_map(|(id, _)| kfunc_names(trip.header, &kernel.get(*id).name))
         .collect();
     // What is not in the header is an error on its own line, and is left out.
     let globals = pointers
         .iter()
         .enumerate()
         .map(|(i, pointer)| format!("{pointer}round_trip_{i};"));
+    // What has its name but is no function cannot be declared so.
     let calls = kfuncs
         .iter()
-        .enumerate()
-        .map(|(i, name)| format!("__typeof__({name}) *round_trip_kfunc_{i};"));
+        .map(|name| format!("extern __typeof__({name}) {name};"));
     let probe: Vec<String> = globals.chain(calls).collect();
     if let Err(errors) = clang("-fsyntax-only", "probe", &probe.join("\n")) {
         let (ours, theirs): (Vec<&str>, Vec<&str>) = errors

@@ -235,8 +235,10 @@ impl Gen<'_> {
             _ => self.shape().id,
         };
         match self.source.below(8) {
-            // On a function these mean something else.
-            5 | 6 if self.is_function(id) => id,
+            // On a function these mean something else, and C has no place for a tag of an array or an enum
+            // without a name.
+            5..=7 if self.is_function(id) => id,
+            7 if self.is_untaggable(id) => id,
             5 => self.graph.add("", Kind::Const(id)),
             6 => self.graph.add("", Kind::Volatile(id)),
             7 => {
@@ -269,6 +271,18 @@ impl Gen<'_> {
                 Some(Kind::Proto { .. }) => return true,
                 Some(Kind::Typedef(to) | Kind::Const(to) | Kind::Volatile(to)) => id = *to,
                 Some(Kind::TypeTag { ty, .. }) => id = *ty,
+                _ => return false,
+            }
+        }
+    }
+
+    fn is_untaggable(&self, mut id: Id) -> bool {
+        loop {
+            match self.graph.get(id).map(|ty| (&ty.kind, ty.name.is_empty())) {
+                Some((Kind::Array { .. }, _)) => return true,
+                Some((Kind::Enum { .. } | Kind::Enum64 { .. }, unnamed)) => return unnamed,
+                Some((Kind::Const(to) | Kind::Volatile(to), _)) => id = *to,
+                Some((Kind::TypeTag { ty, .. }, _)) => id = *ty,
                 _ => return false,
             }
         }
