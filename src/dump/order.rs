@@ -81,6 +81,10 @@ impl<'w, 'b> Walk<'w, 'b> {
             return Ok(());
         }
         let first = self.open(root)?;
+        // Most need nothing that is not there already.
+        if first.next == first.end {
+            return self.close(root, first.inner);
+        }
         self.run(vec![first])
     }
 
