@@ -7,6 +7,7 @@ mod generated;
 mod golden;
 mod header;
 mod hostile;
+mod layout_check;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
