@@ -328,7 +328,7 @@ impl<'b> Printer<'_, 'b> {
         if def.is(Def::INCOMPLETE) || (def.is(Def::BASE) && !def.is(Def::HOISTED)) {
             // Nobody can define it here, but its size is known.
             let unsigned = !self.btf.ty(def.id).kind_flag();
-            match super::defs::int_text(def.size, unsigned) {
+            match super::arithmetic::int_text(def.size, unsigned) {
                 Some(text) => self.out.str(text),
                 None => {
                     let what = format!(

@@ -1,8 +1,9 @@
 //! What a header defines: one [`Def`] for each distinct type that C gives a body or a name.
 
-use super::block::{KEEP, at_block, compare_names, judge};
+use super::arithmetic::{float_text, int_text, integer_text, is_int128, natural_align};
 use super::error::{Error, in_words};
 use super::hash::Hash;
+use super::sorted::{Named, compare_enums, compare_named, find_named, sort_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
@@ -141,16 +142,6 @@ impl Memo {
     pub fn note(&mut self, shape: Memo) {
         self.0 = self.0 & Memo::SETTLED | shape.0;
     }
-}
-
-/// A named definition's place in the order of names.
-#[derive(Clone, Copy)]
-pub(super) struct Named {
-    /// The name's first 16 bytes, big-endian, padded with zeros.
-    key: u128,
-    at: StrOffset,
-    pub typedef: bool,
-    pub slot: Slot,
 }
 
 /// The definitions of a BTF (and of its base), and which type is which of them.
@@ -633,166 +624,4 @@ impl Defs {
         let slot = self.push(def);
         self.slot[ty.id().0 as usize] = slot;
     }
-}
-
-/// Whether this is the typedef that compilers declare by themselves under this name.
-fn is_int128(btf: &Btf<'_>, ty: &Type<'_>) -> bool {
-    let target = btf.ty(ty.target());
-    let signed = match btf.name(ty.name()) {
-        b"__int128_t" => true,
-        b"__uint128_t" => false,
-        _ => return false,
-    };
-    ty.kind() == Kind::Typedef
-        && target.size() == 16
-        && target.int().is_some_and(|i| i.is_signed() == signed)
-}
-
-/// The alignment that C gives a scalar of this size on the `bpf` target and on 64-bit machines.
-pub(super) fn natural_align(size: u64) -> u8 {
-    match size {
-        2 | 4 | 8 | 16 => size as u8,
-        12 => 4,
-        _ => 1,
-    }
-}
-
-/// The C spelling of an integer by its size.
-pub(super) fn int_text(size: u64, unsigned: bool) -> Option<&'static str> {
-    Some(match (size, unsigned) {
-        (1, false) => "signed char",
-        (1, true) => "unsigned char",
-        (2, false) => "short",
-        (2, true) => "unsigned short",
-        (4, false) => "int",
-        (4, true) => "unsigned int",
-        (8, false) => "long long",
-        (8, true) => "unsigned long long",
-        (16, false) => "__int128",
-        (16, true) => "unsigned __int128",
-        _ => return None,
-    })
-}
-
-/// The C spelling of an INT: its own name where that is a C type of that size and sign, else one that is.
-fn integer_text(
-    name: &[u8],
-    size: u32,
-    signed: bool,
-    bool: bool,
-    pointer_size: u32,
-) -> Option<String> {
-    if bool && size == 1 {
-        return Some("_Bool".into());
-    }
-    if size == 1 && name == b"char" {
-        return Some("char".into());
-    }
-    let words = std::str::from_utf8(name).unwrap_or("");
-    let is_int = |w: &str| {
-        matches!(
-            w,
-            "long" | "short" | "int" | "unsigned" | "signed" | "char" | "__int128"
-        )
-    };
-    if !words.is_empty() && words.split(' ').all(is_int) {
-        let count = |w: &str| words.split(' ').filter(|x| *x == w).count();
-        let natural = match (
-            count("long"),
-            count("short"),
-            count("char"),
-            count("__int128"),
-        ) {
-            (0, 0, 0, 1) => 16,
-            (1, 0, 0, 0) => pointer_size,
-            (2, 0, 0, 0) => 8,
-            (0, 1, 0, 0) => 2,
-            (0, 0, 1, 0) => 1,
-            (0, 0, 0, 0) => 4,
-            _ => 0,
-        };
-        let plain_char = natural == 1 && count("signed") + count("unsigned") == 0;
-        if natural == size && (count("unsigned") > 0) != signed && !plain_char {
-            return Some(words.to_string());
-        }
-    }
-    int_text(u64::from(size), !signed).map(str::to_string)
-}
-
-/// The C spelling of a FLOAT. What the `bpf` target lacks becomes an integer of the same size.
-fn float_text(name: &[u8], size: u32) -> Option<String> {
-    Some(match (name, size) {
-        (_, 4) => "float".into(),
-        (_, 8) => "double".into(),
-        (_, 2 | 16) => int_text(u64::from(size), true)?.into(),
-        (_, 12) => "struct { unsigned int w[3]; }".into(),
-        _ => return None,
-    })
-}
-
-/// A name's first 16 bytes as a number that orders as the bytes do; 0 for the empty name.
-#[inline]
-fn sort_key(tail: &[u8]) -> u128 {
-    let block = at_block(tail, 0).unwrap_or_else(|| {
-        let mut block = [0; 16];
-        block[..tail.len()].copy_from_slice(tail);
-        u128::from_le_bytes(block)
-    });
-    (block & KEEP[judge(block).len()]).swap_bytes()
-}
-
-/// Sorts by name, namespace and type id.
-fn sort_named(btf: &Btf<'_>, named: &mut [Named]) {
-    // By numbers first: comparisons without a branch.
-    named.sort_unstable_by_key(|n| n.key);
-    for run in named
-        .chunk_by_mut(|a, b| a.key == b.key)
-        .filter(|run| run.len() > 1)
-    {
-        run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.slot.cmp(&b.slot)));
-    }
-}
-
-/// By name, then by namespace: tags before typedefs.
-pub(super) fn compare_named(btf: &Btf<'_>, a: &Named, b: &Named) -> Ordering {
-    a.key
-        .cmp(&b.key)
-        .then_with(|| match a.at == b.at {
-            true => Ordering::Equal,
-            false => compare_names(btf.name_tail(a.at), btf.name_tail(b.at)),
-        })
-        .then(a.typedef.cmp(&b.typedef))
-}
-
-/// Those of a sorted list that share a name and namespace with `like`.
-fn find_named<'n>(btf: &Btf<'_>, sorted: &'n [Named], like: &Named) -> &'n [Named] {
-    let from = sorted.partition_point(|n| compare_named(btf, n, like).is_lt());
-    let behind = &sorted[from..];
-    &behind[..behind.partition_point(|n| compare_named(btf, n, like).is_eq())]
-}
-
-impl Defs {
-    /// Whether some definition of this namespace bears exactly this name.
-    pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
-        let tail = [name, b"\0"].concat();
-        let key = sort_key(&tail);
-        let less = |n: &Named| {
-            n.key
-                .cmp(&key)
-                .then_with(|| btf.name(n.at).cmp(name))
-                .then(n.typedef.cmp(&typedef))
-        };
-        self.named.binary_search_by(less).is_ok()
-    }
-}
-
-/// Orders enums by content: names, then values, then size and sign.
-fn compare_enums(btf: &Btf<'_>, a: TypeId, b: TypeId) -> Ordering {
-    let (a, b) = (btf.ty(a), btf.ty(b));
-    let row = |e: crate::btf::Enumerator| (btf.name(e.name), e.value);
-    a.enumerators()
-        .map(row)
-        .cmp(b.enumerators().map(row))
-        .then(a.size().cmp(&b.size()))
-        .then(a.kind_flag().cmp(&b.kind_flag()))
 }

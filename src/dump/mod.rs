@@ -3,6 +3,7 @@
 //! The text is a function of the types alone: renumbering them, shuffling their strings or generating on
 //! another machine changes no byte. See `docs/correctness.md` for what it promises and how that is checked.
 
+mod arithmetic;
 mod block;
 mod decl;
 mod defs;
@@ -14,6 +15,7 @@ mod names;
 mod naming;
 mod order;
 mod print;
+mod sorted;
 mod text;
 mod twins;
 

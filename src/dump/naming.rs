@@ -232,7 +232,7 @@ pub(super) fn next_suffix(name: &[u8], last: u32, taken: impl Fn(&[u8]) -> bool)
 
 fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
     let named = std::mem::take(&mut defs.named);
-    let runs = named.chunk_by(|a, b| super::defs::compare_named(btf, a, b).is_eq());
+    let runs = named.chunk_by(|a, b| super::sorted::compare_named(btf, a, b).is_eq());
     let mut settled: Vec<(Slot, u32)> = Vec::new();
     let mut asked: Vec<Vec<Slot>> = Vec::new();
     for run in runs.filter(|run| run.len() > 1 && !run[0].typedef) {
