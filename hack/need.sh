@@ -77,6 +77,7 @@ for_test() {
     if known_to_apt "$compiler"; then packages+=("$compiler"); else nowhere+=("$compiler"); fi
   done
   need binutils have objcopy # puts BTF into ELF files
+  need python3 have python3 # the layout check beside the checkout, where there is one
   need gcc-arm-linux-gnueabihf have arm-linux-gnueabihf-gcc # 32-bit kernels' headers
   need libc6-dev-armhf-cross test -e /usr/arm-linux-gnueabihf/include/stdint.h
   # What programs include beside vmlinux.h.

@@ -45,10 +45,10 @@ pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
 
 /// The smallest header that holds the types of these names and all that they need to compile and to be laid
 /// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;
-/// types bear the names that they have in [`header`].
+/// types bear the names that they have in [`header()`].
 ///
 /// # Errors
-/// As [`header`], and a name that no type has.
+/// As [`header()`], and a name that no type has.
 pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
     let mut plan = Plan::new(btf)?;
     plan.narrow(btf, names)?;
