@@ -303,7 +303,10 @@ impl Plan {
                     .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
                 None => second(),
             };
-            p.out.bytes(back?.as_bytes());
+            let back = back?;
+            let last = self.order.body.last().map(|slot| self.defs.get(*slot).id);
+            p.check_room(last.unwrap_or_default(), back.len())?;
+            p.out.bytes(back.as_bytes());
             Ok(())
         })
     }
@@ -424,8 +427,9 @@ impl Plan {
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
                 && !name[0].is_ascii_digit();
             let text = defs.texts[def.text as usize].as_bytes();
-            let known =
-                matches!(name, b"char" | b"float" | b"double" | b"_Bool" | b"bool") || text == name;
+            let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool") || text == name;
+            // These the header declares itself.
+            let known = known || matches!(name, b"bool" | b"true" | b"false");
             let words = matches!(
                 name,
                 b"int" | b"long" | b"short" | b"unsigned" | b"signed" | b"__int128"

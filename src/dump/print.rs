@@ -78,7 +78,12 @@ impl<'p, 'b> Printer<'p, 'b> {
 
     /// Refuses to go on where the text has become too long.
     pub fn check_length(&self, about: TypeId) -> Result<(), Error> {
-        if self.out.len() <= MAX_TEXT {
+        self.check_room(about, 0)
+    }
+
+    /// Refuses text that would become too long by this many bytes more.
+    pub fn check_room(&self, about: TypeId, more: usize) -> Result<(), Error> {
+        if self.out.len() + more <= MAX_TEXT {
             return Ok(());
         }
         let what = format!(

@@ -171,7 +171,9 @@ impl Text {
 
     #[cold]
     fn grow(&mut self) {
-        let want = (self.len + SLACK).max(self.buf.len() * 2);
+        // Doubled while it is small; a large one is moved, not copied, and so may grow by steps.
+        let step = self.buf.len().min(4 << 20);
+        let want = (self.len + SLACK).max(self.buf.len() + step);
         self.buf.resize(want, 0);
     }
 
