@@ -344,20 +344,7 @@ impl Mover<'_> {
         let StrOffset(name) = ty.name();
         push(self.string(name));
         push(ty.info.0);
-        let refers = matches!(
-            ty.kind(),
-            Kind::Ptr
-                | Kind::Typedef
-                | Kind::Volatile
-                | Kind::Const
-                | Kind::Restrict
-                | Kind::Func
-                | Kind::FuncProto
-                | Kind::Var
-                | Kind::DeclTag
-                | Kind::TypeTag
-        );
-        push(match refers {
+        push(match ty.kind().refers() {
             true => self.id(ty.size_or_type),
             false => ty.size_or_type,
         });

@@ -127,6 +127,24 @@ impl Kind {
         matches!(self, Kind::Enum | Kind::Enum64)
     }
 
+    /// Whether the word behind a type's info is the id of another type, not a size.
+    #[inline]
+    pub fn refers(self) -> bool {
+        matches!(
+            self,
+            Kind::Ptr
+                | Kind::Typedef
+                | Kind::Volatile
+                | Kind::Const
+                | Kind::Restrict
+                | Kind::Func
+                | Kind::FuncProto
+                | Kind::Var
+                | Kind::DeclTag
+                | Kind::TypeTag
+        )
+    }
+
     /// CONST, VOLATILE, RESTRICT or TYPE_TAG: says something of the type it points at, and nothing more.
     pub fn is_modifier(self) -> bool {
         matches!(
@@ -200,18 +218,9 @@ impl<'b> Type<'b> {
     /// The type that a PTR, TYPEDEF, VOLATILE, CONST, RESTRICT, FUNC, VAR, DECL_TAG or TYPE_TAG refers to,
     /// and a FUNC_PROTO returns; `void` for others.
     pub fn target(&self) -> TypeId {
-        match self.kind {
-            Kind::Ptr
-            | Kind::Typedef
-            | Kind::Volatile
-            | Kind::Const
-            | Kind::Restrict
-            | Kind::Func
-            | Kind::FuncProto
-            | Kind::Var
-            | Kind::DeclTag
-            | Kind::TypeTag => TypeId(self.size_or_type),
-            _ => TypeId::VOID,
+        match self.kind.refers() {
+            true => TypeId(self.size_or_type),
+            false => TypeId::VOID,
         }
     }
 
@@ -328,20 +337,7 @@ impl<'b> Type<'b> {
 
     /// Every type id that this type names, in order, `void` included.
     pub fn references(&self) -> impl Iterator<Item = TypeId> + use<'b> {
-        let direct = matches!(
-            self.kind,
-            Kind::Ptr
-                | Kind::Typedef
-                | Kind::Volatile
-                | Kind::Const
-                | Kind::Restrict
-                | Kind::Func
-                | Kind::FuncProto
-                | Kind::Var
-                | Kind::DeclTag
-                | Kind::TypeTag
-        )
-        .then(|| self.target());
+        let direct = self.kind.refers().then(|| self.target());
         let array = self.array();
         direct
             .into_iter()

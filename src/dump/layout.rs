@@ -192,11 +192,7 @@ impl Placed {
 }
 
 /// Where a member lies; `None` for an unnamed one that C cannot declare.
-pub(super) fn place(
-    btf: &Btf<'_>,
-    defs: &Defs,
-    m: &Member,
-) -> Result<Option<Placed>, (TypeId, String)> {
+pub(super) fn place(btf: &Btf<'_>, defs: &Defs, m: &Member) -> Result<Option<Placed>, String> {
     let of = match btf.is_named(m.name) {
         true => m.ty,
         false => match unnamed_member(btf, defs, m.ty) {
@@ -206,7 +202,7 @@ pub(super) fn place(
     };
     let shape = shape(btf, defs, of);
     if !shape.object {
-        return Err((m.ty, "has a type that no object has".into()));
+        return Err("has a type that no object has".into());
     }
     let (mut start, mut width) = (u64::from(m.bit_offset), u64::from(m.width));
     if width == 0 && shape.integer && defs.old_bit_fields {
@@ -222,13 +218,12 @@ pub(super) fn place(
         size
     };
     if width > 0 && (!shape.integer || width > size_of_value) {
-        return Err((
-            m.ty,
-            format!("is a bit-field of {width} bits, its type cannot be"),
+        return Err(format!(
+            "is a bit-field of {width} bits, its type cannot be"
         ));
     }
     if width == 0 && !start.is_multiple_of(8) {
-        return Err((m.ty, format!("starts at bit {start} and is no bit-field")));
+        return Err(format!("starts at bit {start} and is no bit-field"));
     }
     Ok(Some(Placed {
         start,
@@ -315,7 +310,7 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
                 natural = false;
                 continue;
             }
-            Err((_, what)) => return Err(member_error(btf, id, &m, &what)),
+            Err(what) => return Err(member_error(btf, id, &m, &what)),
         };
         if btf.is_named(m.name) {
             let memo = Memo::new(placed.size / 8, (placed.align / 8) as u8);
