@@ -174,6 +174,8 @@ impl Text {
         // Doubled while it is small; a large one is moved, not copied, and so may grow by steps.
         let step = self.buf.len().min(4 << 20);
         let want = (self.len + SLACK).max(self.buf.len() + step);
+        // Else the vector doubles by itself.
+        self.buf.reserve_exact(want - self.buf.len());
         self.buf.resize(want, 0);
     }
 
