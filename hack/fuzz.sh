@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# hack/fuzz.sh SECONDS: runs every fuzz target for so long.
+# hack/fuzz.sh SECONDS: runs every fuzz target for so long. With FUZZ_RUNS=N each ends after N inputs if that
+# comes first, and they are the same ones on every machine: chance is for those who look for faults, not for CI.
 # By default without a sanitizer: the code under test is safe Rust, whose faults are panics, hangs and
 # memory, libFuzzer sees those alone, and so the stable compiler will do. FUZZ_SANITIZER=address wants a nightly.
 set -euo pipefail
@@ -16,6 +17,8 @@ PATH="$(hack/tool.sh cargo-fuzz 0.13.2):$PATH"
 toolchain=()
 [ "$sanitizer" = none ] || toolchain=(+nightly)
 host=$(rustc -vV | sed -n 's/^host: //p')
+limits=("-max_total_time=$seconds")
+[ -z "${FUZZ_RUNS:-}" ] || limits+=("-runs=$FUZZ_RUNS" -seed=1)
 
 cargo "${toolchain[@]}" fuzz build --target "$host" --sanitizer "$sanitizer"
 mapfile -t targets < <(cargo fuzz list)
@@ -31,5 +34,5 @@ for target in "${targets[@]}"; do
   # 4 KiB say as much as more would, in less time. An input may take 2 s and 256 MiB; these limits leave
   # room for the fuzzer's own and for a busy machine.
   cargo "${toolchain[@]}" fuzz run --target "$host" --sanitizer "$sanitizer" "$target" "${corpus[@]}" -- \
-    -max_total_time="$seconds" -max_len=4096 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 </dev/null
+    "${limits[@]}" -max_len=4096 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 </dev/null
 done

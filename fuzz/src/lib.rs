@@ -80,9 +80,9 @@ fn spoil(graph: &mut Graph, data: &[u8]) {
         if rng.below(4) == 0
             && let Kind::Record(r) = &mut ty.kind
         {
-            r.size = [0, 1, r.size / 2, u32::MAX, r.size + 1][rng.below(5)];
+            r.size = [0, 1, r.size / 2, u32::MAX, r.size.wrapping_add(1)][rng.below(5)];
             if let Some(m) = r.members.last_mut() {
-                m.offset = [0, 1, m.offset + 7, 0xff_ffff, u32::MAX][rng.below(5)];
+                m.offset = [0, 1, m.offset.wrapping_add(7), 0xff_ffff, u32::MAX][rng.below(5)];
             }
             continue;
         }
