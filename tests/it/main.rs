@@ -12,6 +12,7 @@ mod programs;
 mod roundtrip;
 mod roundtrip_faults;
 mod seeds;
+mod servers;
 mod store;
 mod support;
 mod tool;
