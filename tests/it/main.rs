@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module per subject.
 
+mod admission;
 mod canonical;
 mod cli;
 mod diff;

@@ -34,6 +34,7 @@ fn curl(server: &S3Server, args: &[&str], path: &str) -> String {
         ])
         .arg("--user")
         .arg(format!("{ACCESS_KEY}:{SECRET_KEY}"))
+        .args(["--header", "x-amz-content-sha256: UNSIGNED-PAYLOAD"])
         .arg("--aws-sigv4")
         .arg(format!("aws:amz:{REGION}:s3"));
     if let Some(ca) = server.ca_file() {
@@ -120,7 +121,11 @@ fn nothing_outlives_a_test_that_panics() {
         std::panic::panic_any((server.pid().unwrap(), server.bucket_folder()));
     });
     let said = panicked.join().unwrap_err();
-    let (pid, folder) = said.downcast::<(u32, std::path::PathBuf)>().unwrap().as_ref().clone();
+    let (pid, folder) = said
+        .downcast::<(u32, std::path::PathBuf)>()
+        .unwrap()
+        .as_ref()
+        .clone();
     assert!(!runs(pid));
     assert!(!folder.exists());
 }
@@ -148,7 +153,10 @@ fn nothing_outlives_a_test_binary_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report");
     let mut binary = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "servers::nothing_outlives_a_test_binary_that_is_killed"])
+        .args([
+            "--exact",
+            "servers::nothing_outlives_a_test_binary_that_is_killed",
+        ])
         .env("BTFLEET_TEST_REPORT", &report)
         .stdout(Stdio::null())
         .spawn()

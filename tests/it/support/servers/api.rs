@@ -132,11 +132,7 @@ impl Api {
 fn path(object: &Value) -> String {
     let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let version = word(&object["apiVersion"]);
-    let root = if version.contains('/') {
-        "apis"
-    } else {
-        "api"
-    };
+    let root = if version.contains('/') { "apis" } else { "api" };
     let plural = match object["kind"].as_str().unwrap() {
         "ValidatingAdmissionPolicy" => "validatingadmissionpolicies".to_owned(),
         kind => format!("{}s", kind.to_lowercase()),
