@@ -135,6 +135,11 @@ impl Row {
         matches!(self.expected(grant), Expect::Policy(..))
     }
 
+    /// By that policy's validation with that message.
+    pub fn is_refused_by(&self, policy: &str, message: &str) -> bool {
+        matches!(self.granted, Expect::Policy(_, by, part) if by == policy && !part.is_empty() && message.contains(part))
+    }
+
     fn expected(&self, grant: Grant) -> Expect {
         match grant {
             Grant::Shipped => self.shipped,
@@ -235,8 +240,10 @@ fn without_our_keys(node: &Value) -> Value {
         }
         // The agent's own, and whatever owned nothing but our keys.
         entries.retain(|entry| {
-            entry["manager"] != "btfleet-agent"
-                && entry["fieldsV1"] != json!({"f:metadata": {"f:annotations": {}}})
+            let fields = entry["fieldsV1"].as_object().unwrap();
+            let maps = entry["fieldsV1"]["f:metadata"].as_object();
+            let left = maps.is_some_and(|maps| maps.values().any(|map| *map != json!({})));
+            entry["manager"] != "btfleet-agent" && (left || fields.len() > 1)
         });
     }
     node
