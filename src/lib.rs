@@ -30,7 +30,11 @@
 #[cfg(feature = "artifact")]
 pub mod artifact;
 pub mod btf;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod dump;
+#[cfg(feature = "cluster")]
+pub mod ops;
 pub mod relo;
 #[cfg(feature = "store")]
 pub mod store;
