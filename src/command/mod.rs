@@ -13,7 +13,7 @@ mod verify;
 
 use crate::cli::Command;
 use anyhow::Result;
-use btfleet::store::Folder;
+use btfleet::store::{Folder, S3Options};
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -62,6 +62,17 @@ pub fn open_to_read(args: &crate::cli::Store) -> Result<Folder> {
     let store = Folder::open(&args.store)?;
     note(&format!("reading store {}", store.root().display()));
     Ok(store)
+}
+
+/// How the command line says that an object storage is reached.
+pub fn s3_options(args: &crate::cli::Store) -> S3Options {
+    S3Options {
+        endpoint: args.s3.endpoint.clone(),
+        region: args.s3.region.clone(),
+        path_style: args.s3.path_style,
+        ca_file: args.s3.ca_file.clone(),
+        ..S3Options::default()
+    }
 }
 
 /// The `--store` that a later command needs to find this store again.

@@ -6,8 +6,11 @@
 mod error;
 mod folder;
 mod fs;
+mod open;
 mod publish;
 pub mod read;
+#[cfg(feature = "s3")]
+mod s3;
 
 use crate::artifact::Key;
 use async_trait::async_trait;
@@ -19,8 +22,11 @@ use std::time::SystemTime;
 pub use error::Error;
 pub use folder::Folder;
 pub use fs::FsStore;
+pub use open::{S3Counts, S3Options, open};
 pub use publish::{Done, Kernel, PublishError, Step};
 pub use read::ReadError;
+#[cfg(feature = "s3")]
+pub use s3::S3Store;
 
 /// Objects under keys, as an S3 bucket or a local folder holds them.
 ///
