@@ -3,6 +3,7 @@
 mod admission;
 mod canonical;
 mod cli;
+mod conformance;
 mod diff;
 mod generated;
 mod golden;
