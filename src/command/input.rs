@@ -109,12 +109,24 @@ fn read_file(file: &File, name: String) -> Result<Input> {
         let found = elf::read(&cache)?;
         return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    let bytes = read_all(file, meta.len())?;
+    from_bytes(read_all(file, meta.len())?.into(), name)
+}
+
+/// BTF that was read from somewhere: raw, or in an ELF file.
+pub fn from_bytes(bytes: Bytes, name: String) -> Result<Input> {
+    let raw = |btf| Input {
+        name,
+        btf,
+        distilled: None,
+        arch: None,
+        release: None,
+        is_bpf: false,
+    };
     if elf::is_elf(&bytes) {
         let found = elf::read(&bytes[..])?;
         return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    Ok(raw(bytes.into()))
+    Ok(raw(bytes))
 }
 
 fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
