@@ -17,6 +17,7 @@ macro_rules! suite {
     ($($subject:ident { $($case:ident)* })*) => {
         suite!(@store memory, $($subject { $($case)* })*);
         suite!(@store folder, $($subject { $($case)* })*);
+        suite!(@store versitygw, $($subject { $($case)* })*);
     };
     (@store $store:ident, $($subject:ident { $($case:ident)* })*) => {
         mod $store {

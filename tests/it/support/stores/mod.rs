@@ -2,6 +2,8 @@
 
 mod faulty;
 mod memory;
+mod s3;
 
 pub use faulty::{Fault, Faulty};
 pub use memory::MemoryStore;
+pub use s3::{keys_file, new_place, options, versitygw};
