@@ -9,6 +9,7 @@ mod kernels;
 mod publishing;
 mod reading;
 mod requests;
+mod wire;
 
 use beds::Bed;
 

@@ -3,7 +3,9 @@
 mod faulty;
 mod memory;
 mod s3;
+mod wire;
 
 pub use faulty::{Fault, Faulty};
 pub use memory::MemoryStore;
 pub use s3::{keys_file, new_place, options, versitygw};
+pub use wire::Wire;
