@@ -26,6 +26,7 @@ pub enum Command {
     Kernels(Kernels),
     Get(Get),
     Diff(Diff),
+    Store(Stores),
     Completions(Completions),
 }
 
@@ -269,6 +270,48 @@ pub struct Diff {
     /// Text to read, or JSON for other programs (docs/json.md).
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TextFormat,
+}
+
+/// Look after a store.
+#[derive(Args, Debug)]
+pub struct Stores {
+    #[command(subcommand)]
+    pub task: StoreTask,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum StoreTask {
+    Doctor(StoreDoctor),
+}
+
+/// Try out a store: what it can do, and what these credentials may do in it.
+///
+/// Writes a few objects of its own under doctor/, which no reader takes for a kernel's, reads, lists,
+/// overwrites and removes them; then says what each role lacks, what that costs and what mends it.
+///
+/// Exit codes: 0 every role asked for has what it needs, 1 something is lacking or the store cannot be used.
+#[derive(Args, Debug)]
+pub struct StoreDoctor {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Only what these roles need; by default all.
+    #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<Role>,
+
+    /// How to print the result.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: TextFormat,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// On each node: publishes its kernel.
+    Agent,
+    /// Checks, repairs and collects; and whoever runs `publish` by hand.
+    Controller,
+    /// `get`, `kernels`, `verify`, an eBPF program's init container.
+    Reader,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

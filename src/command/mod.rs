@@ -9,11 +9,12 @@ mod kernels;
 mod name;
 mod output;
 mod publish;
+mod store;
 mod verify;
 
 use crate::cli::Command;
 use anyhow::{Context, Result};
-use btfleet::store::{self, S3Options, Store};
+use btfleet::store::{S3Options, Store};
 use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Kernels(args) => wait(kernels::run(&args)),
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
+        Command::Store(args) => wait(store::run(&args.task)),
         Command::Completions(args) => completions::run(&args),
     }
 }
@@ -93,7 +95,7 @@ pub fn s3_options(args: &crate::cli::Store) -> S3Options {
 
 /// The store that the command line names.
 pub async fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    Ok(store::open(&args.store, &s3_options(args)).await?)
+    Ok(btfleet::store::open(&args.store, &s3_options(args)).await?)
 }
 
 /// The `--store` that a later command needs to find this store again.

@@ -13,6 +13,7 @@ mod layout_check;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
+mod s3;
 mod seeds;
 mod servers;
 mod store;
