@@ -352,6 +352,7 @@ pub struct Stores {
 
 #[derive(Subcommand, Debug)]
 pub enum StoreTask {
+    Doctor(StoreDoctor),
     Refs(StoreRefs),
     Forget(StoreForget),
     /// Keep kernels under a name, whatever clusters use.
@@ -368,6 +369,26 @@ pub enum StoreTask {
 pub struct StoreRefs {
     #[command(flatten)]
     pub store: Store,
+
+    /// How to print the result.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: TextFormat,
+}
+
+/// Try out a store: what it can do, and what these credentials may do in it.
+///
+/// Writes a few objects of its own under doctor/, which no reader takes for a kernel's, reads, lists,
+/// overwrites and removes them; then says what each role lacks, what that costs and what mends it.
+///
+/// Exit codes: 0 every role asked for has what it needs, 1 something is lacking or the store cannot be used.
+#[derive(Args, Debug)]
+pub struct StoreDoctor {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Only what these roles need; by default all.
+    #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<Role>,
 
     /// How to print the result.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -409,6 +430,16 @@ pub struct StorePin {
         default_value = "local"
     )]
     pub pin: String,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// On each node: publishes its kernel.
+    Agent,
+    /// Checks, repairs and collects; and whoever runs `publish` by hand.
+    Controller,
+    /// `get`, `kernels`, `verify`, an eBPF program's init container.
+    Reader,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod mirror;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
+mod s3;
 mod seeds;
 mod servers;
 mod site;

@@ -1,5 +1,6 @@
 //! `btfleet store …`: looking after a store.
 
+mod doctor;
 mod forget;
 mod pin;
 mod refs;
@@ -11,6 +12,7 @@ use std::time::SystemTime;
 
 pub async fn run(task: &StoreTask) -> Result<ExitCode> {
     match task {
+        StoreTask::Doctor(args) => doctor::run(args).await,
         StoreTask::Refs(args) => refs::run(args, SystemTime::now()).await,
         StoreTask::Forget(args) => forget::run(args, SystemTime::now()).await,
         StoreTask::Pin(args) => pin::pin(args).await,

@@ -47,6 +47,10 @@ pub async fn versitygw() -> Bed {
     at(&stores::versitygw().url()).await
 }
 
+pub async fn s3s() -> Bed {
+    at(&stores::s3s().url()).await
+}
+
 /// One server for all tests; each has a prefix of its own.
 async fn at(url: &str) -> Bed {
     let store = open(&stores::new_place(), &stores::options(url)).await;

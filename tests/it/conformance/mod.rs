@@ -19,6 +19,7 @@ macro_rules! suite {
         suite!(@store memory, $($subject { $($case)* })*);
         suite!(@store folder, $($subject { $($case)* })*);
         suite!(@store versitygw, $($subject { $($case)* })*);
+        suite!(@store s3s, $($subject { $($case)* })*);
     };
     (@store $store:ident, $($subject:ident { $($case:ident)* })*) => {
         mod $store {
