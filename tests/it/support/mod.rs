@@ -18,5 +18,6 @@ pub mod refbtf;
 pub mod roundtrip;
 pub mod servers;
 pub mod shrink;
+pub mod stores;
 pub mod twingen;
 pub mod typegen;
