@@ -30,6 +30,8 @@
 #[cfg(feature = "artifact")]
 pub mod artifact;
 pub mod btf;
+#[cfg(feature = "store")]
+pub mod controller;
 pub mod dump;
 pub mod relo;
 #[cfg(feature = "store")]
