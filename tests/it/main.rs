@@ -2,6 +2,7 @@
 
 mod canonical;
 mod cli;
+mod collection;
 mod diff;
 mod generated;
 mod golden;
