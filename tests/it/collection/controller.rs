@@ -5,7 +5,7 @@ use super::objects::{
 };
 use super::plans::{Answer, Ask};
 use super::publisher::Who;
-use super::world::{Next, State, What, World, known};
+use super::world::{Bounds, Next, State, What, World};
 use btfleet::controller::collect::{Claims, Outcome};
 
 /// A rule that the model breaks, to see what it is good for.
@@ -39,17 +39,19 @@ pub struct Controller {
     late: (u8, bool),
     collections: u8,
     sweeps: u8,
+    crashes: u8,
 }
 
 impl Controller {
-    pub fn new(collections: u8, sweeps: u8) -> Controller {
+    pub fn new(bounds: &Bounds, cluster: usize) -> Controller {
         Controller {
             plan: IDLE,
             half: 0,
             removed: false,
             late: (0, false),
-            collections,
-            sweeps,
+            collections: bounds.collections[cluster],
+            sweeps: bounds.sweeps[cluster],
+            crashes: bounds.controller_crashes[cluster],
         }
     }
 
@@ -64,12 +66,30 @@ const OWN: u16 = 2;
 const OTHERS: u16 = 4;
 const NODES_READ: u16 = 8;
 const NAMED: u16 = 16;
+const ASIDE_READ: u16 = 32;
+const RIVAL: u16 = 64;
+const MANIFESTS_READ: u16 = 128;
+const PUBLISHED: u16 = 256;
+const ALL_READ: u16 = REFS_READ | NODES_READ | ASIDE_READ | MANIFESTS_READ;
 
 impl World {
     fn named(&self, state: &State, cluster: usize, kernel: usize) -> bool {
         let publishers = self.bounds.publishers.iter().zip(&state.publishers);
         let mut agents = publishers.filter(|((who, _), _)| *who == Who::Agent(cluster));
         agents.any(|(_, agent)| agent.names() == Some(kernel))
+    }
+
+    /// Whether nobody else can notice the next step of this cluster's controller, or keep it from being what it is.
+    pub(super) fn is_unnoticed(&self, state: &State, cluster: usize) -> bool {
+        let plan = state.controllers[cluster].plan;
+        if plan == IDLE || plan == NOBODY {
+            return false;
+        }
+        match self.plans.borrow().ask(plan) {
+            Ask::Put(bit) | Ask::Remove(bit) => set(bit) & ORIGINALS == 0,
+            Ask::Forget | Ask::End(_) => true,
+            _ => false,
+        }
     }
 
     pub(super) fn control(&self, state: &State, cluster: usize, next: &mut Next) {
@@ -159,7 +179,7 @@ impl World {
                 let flag = |condition: bool, bit: u16| if condition { bit } else { 0 };
                 let own = set(reference(kernel, cluster));
                 let mut read = |half: u16, text| {
-                    if half & REFS_READ == 0 || half & NODES_READ == 0 {
+                    if half & ALL_READ != ALL_READ {
                         return push(same, Controller { half, ..me }, verb(text));
                     }
                     let claims = Claims {
@@ -167,6 +187,8 @@ impl World {
                         others: half & OTHERS != 0,
                         named: half & NAMED != 0,
                         pinned: false,
+                        published: half & PUBLISHED != 0,
+                        rival: half & RIVAL != 0,
                     };
                     push(same, answer(Answer::Claims(claims)), verb(text));
                 };
@@ -174,6 +196,15 @@ impl World {
                     let found = flag(same & own != 0, OWN)
                         | flag(same & claims(kernel) & !own != 0, OTHERS);
                     read(me.half | REFS_READ | found, "lists references: ");
+                }
+                if me.half & ASIDE_READ == 0 {
+                    let rival = self.aside_ref[1 - cluster][kernel];
+                    let found = flag(same & rival != 0, RIVAL);
+                    read(me.half | ASIDE_READ | found, "lists what is set aside: ");
+                }
+                if me.half & MANIFESTS_READ == 0 {
+                    let found = flag(same & set(manifest(kernel)) != 0, PUBLISHED);
+                    read(me.half | MANIFESTS_READ | found, "lists manifests: ");
                 }
                 if me.half & NODES_READ == 0 {
                     let named = self.named(state, cluster, kernel);
@@ -212,14 +243,14 @@ impl World {
                 on_its_way = (bit as u8 + 1, false);
                 push(same | set(bit), answer(Answer::Done), verb(""));
             }
-            Ask::Copy { from, .. } if me.half == 0 => match same & set(from) != 0 {
-                true => push(same, Controller { half: 1, ..me }, verb("reads: ")),
+            Ask::Copy { from, to } => match same & set(from) != 0 {
+                // Read and written at once: what is written is this cluster's alone, or what is read is.
+                true => {
+                    on_its_way = (to as u8 + 1, false);
+                    push(same | set(to), answer(Answer::Done), verb(""));
+                }
                 false => push(same, answer(Answer::Absent), verb("finds nothing: ")),
             },
-            Ask::Copy { to, .. } => {
-                on_its_way = (to as u8 + 1, false);
-                push(same | set(to), answer(Answer::Done), verb("writes: "));
-            }
             Ask::Remove(bit) => {
                 if let Err(wrong) = self.may_remove(state, cluster, bit) {
                     panic!("{wrong}");
@@ -235,16 +266,7 @@ impl World {
                     verb(""),
                 );
             }
-            Ask::Forget(kernel) => {
-                let controller = answer(Answer::Done);
-                let mut state = *state;
-                state.controllers[cluster] = controller;
-                // The inventory makes it again at once where a Node names the kernel by now.
-                if !self.named(&state, cluster, kernel) {
-                    state.known &= !known(kernel, cluster);
-                }
-                next.push((state, ("controller", cluster as u8, verb(""))));
-            }
+            Ask::Forget => push(same, answer(Answer::Done), verb("")),
             Ask::End(outcome) => {
                 assert!(!matches!(outcome, Outcome::CutShort(_)), "{outcome:?}");
                 push(
@@ -259,15 +281,16 @@ impl World {
                 );
             }
         }
-        if state.controller_crashes > 0 {
+        if me.crashes > 0 {
             for late in [(0, false), on_its_way] {
                 let mut state = *state;
-                state.controller_crashes -= 1;
+                let crashes = me.crashes - 1;
                 state.controllers[cluster] = Controller {
                     plan: NOBODY,
                     half: 0,
                     removed: false,
                     late,
+                    crashes,
                     ..me
                 };
                 if self.bounds.fault == Fault::InMemory {

@@ -20,7 +20,7 @@ const NONE: Bounds = Bounds {
     targets: &[0],
     collections: [1, 0],
     sweeps: [0, 0],
-    controller_crashes: 0,
+    controller_crashes: [0, 0],
     publisher_crashes: 0,
     fault: Fault::None,
 };
@@ -30,6 +30,11 @@ fn holds(name: &str, bounds: Bounds) {
     assert!(found.wrong.is_none(), "{}", found.wrong.unwrap_or_default());
     assert!(found.resting > 1);
 }
+
+const AGENT: (Who, &[u8]) = (Who::Agent(0), &[0]);
+const OTHER: (Who, &[u8]) = (Who::Agent(1), &[0]);
+const PERSON: (Who, &[u8]) = (Who::Person, &[0]);
+const BOTH: &[(usize, usize)] = &[(0, 0), (0, 1)];
 
 #[test]
 fn one_cluster() {
@@ -44,9 +49,9 @@ fn one_cluster() {
     holds(
         "agent, crashes",
         Bounds {
-            publishers: &[(Who::Agent(0), &[0])],
+            publishers: &[AGENT],
             collections: [2, 0],
-            controller_crashes: 1,
+            controller_crashes: [2, 0],
             publisher_crashes: 1,
             ..NONE
         },
@@ -54,17 +59,18 @@ fn one_cluster() {
     holds(
         "agent+person",
         Bounds {
-            publishers: &[(Who::Agent(0), &[0]), (Who::Person, &[0])],
-            collections: [1, 0],
+            publishers: &[AGENT, PERSON],
+            collections: [2, 0],
             ..NONE
         },
     );
     holds(
         "agent+person, crash",
         Bounds {
-            publishers: &[(Who::Agent(0), &[0]), (Who::Person, &[0])],
+            publishers: &[AGENT, PERSON],
             collections: [1, 0],
-            controller_crashes: 1,
+            controller_crashes: [1, 0],
+            publisher_crashes: 1,
             ..NONE
         },
     );
@@ -75,17 +81,8 @@ fn two_clusters() {
     holds(
         "2 clusters",
         Bounds {
-            publishers: &[(Who::Agent(0), &[0])],
-            references: &[(0, 0), (0, 1)],
-            collections: [1, 1],
-            ..NONE
-        },
-    );
-    holds(
-        "2 clusters, agent each",
-        Bounds {
-            publishers: &[(Who::Agent(0), &[0]), (Who::Agent(1), &[0])],
-            references: &[(0, 0), (0, 1)],
+            publishers: &[AGENT],
+            references: BOTH,
             collections: [1, 1],
             ..NONE
         },
@@ -93,10 +90,119 @@ fn two_clusters() {
     holds(
         "2 clusters, crash",
         Bounds {
-            publishers: &[(Who::Agent(0), &[0])],
-            references: &[(0, 0), (0, 1)],
+            publishers: &[AGENT],
+            references: BOTH,
             collections: [1, 1],
-            controller_crashes: 1,
+            controller_crashes: [1, 0],
+            ..NONE
+        },
+    );
+    holds(
+        "2 clusters, crash 2",
+        Bounds {
+            publishers: &[AGENT],
+            references: BOTH,
+            collections: [1, 1],
+            controller_crashes: [0, 1],
+            ..NONE
+        },
+    );
+    holds(
+        "2 clusters, person, crash",
+        Bounds {
+            publishers: &[PERSON],
+            references: BOTH,
+            collections: [1, 1],
+            controller_crashes: [1, 0],
+            ..NONE
+        },
+    );
+    holds(
+        "2 clusters, 2 each",
+        Bounds {
+            publishers: &[AGENT],
+            references: BOTH,
+            collections: [2, 2],
+            ..NONE
+        },
+    );
+    holds(
+        "2 clusters, agent each",
+        Bounds {
+            publishers: &[AGENT, OTHER],
+            references: BOTH,
+            collections: [1, 1],
+            ..NONE
+        },
+    );
+    holds(
+        "2 clusters, agent+person",
+        Bounds {
+            publishers: &[AGENT, PERSON],
+            references: BOTH,
+            collections: [1, 1],
+            ..NONE
+        },
+    );
+}
+
+#[test]
+fn sweeps() {
+    holds(
+        "sweep",
+        Bounds {
+            publishers: &[(Who::Agent(0), &[1])],
+            collections: [1, 0],
+            sweeps: [1, 0],
+            ..NONE
+        },
+    );
+    holds(
+        "sweep crash",
+        Bounds {
+            publishers: &[(Who::Agent(0), &[1])],
+            collections: [1, 0],
+            sweeps: [1, 0],
+            controller_crashes: [1, 0],
+            ..NONE
+        },
+    );
+    holds(
+        "sweeps",
+        Bounds {
+            publishers: &[(Who::Agent(0), &[1])],
+            collections: [1, 0],
+            sweeps: [1, 1],
+            ..NONE
+        },
+    );
+    holds(
+        "sweeps, crash",
+        Bounds {
+            publishers: &[(Who::Agent(0), &[1])],
+            collections: [1, 0],
+            sweeps: [1, 1],
+            controller_crashes: [1, 0],
+            ..NONE
+        },
+    );
+    holds(
+        "sweeps, person",
+        Bounds {
+            publishers: &[(Who::Person, &[1])],
+            collections: [1, 0],
+            sweeps: [1, 1],
+            controller_crashes: [0, 1],
+            ..NONE
+        },
+    );
+    holds(
+        "sweep + reboot",
+        Bounds {
+            publishers: &[(Who::Agent(0), &[2, 1, 0])],
+            targets: &[0, 1],
+            collections: [2, 0],
+            sweeps: [1, 0],
             ..NONE
         },
     );

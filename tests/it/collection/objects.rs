@@ -59,14 +59,9 @@ pub fn claims(kernel: usize) -> Set {
     clusters.sum::<Set>() | set(pin(kernel))
 }
 
-/// BTF, manifest and index entry.
-pub fn of_kernel(kernel: usize) -> Set {
-    set(btf(kernel)) | set(manifest(kernel)) | set(index(kernel))
-}
-
 /// What a published kernel has, but for references.
 pub fn whole(kernel: usize) -> Set {
-    of_kernel(kernel) | set(header(kernel))
+    set(btf(kernel)) | set(manifest(kernel)) | set(index(kernel)) | set(header(kernel))
 }
 
 /// The objects behind the bits.

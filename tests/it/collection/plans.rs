@@ -2,9 +2,9 @@
 //! answers to what it saw is asked once.
 
 use super::objects::{Objects, Set};
-use btfleet::artifact::{BtfDigest, Object, Owner};
+use btfleet::artifact::{BtfDigest, HeaderDigest, Object, Owner};
 use btfleet::controller::collect::{
-    Claims, Collection, Moment, Outcome, Plan, Resume, Seen, Step, Sweep, Unnamed,
+    Claims, Collection, Moment, Outcome, Plan, Resume, Seen, Step, Sweep, Unclaimed,
 };
 use std::collections::HashMap;
 use std::time::Instant;
@@ -27,7 +27,7 @@ pub enum Ask {
     Put(u32),
     Copy { from: u32, to: u32 },
     Remove(u32),
-    Forget(usize),
+    Forget,
     End(Outcome),
 }
 
@@ -48,7 +48,7 @@ pub enum Answer {
 pub struct Plans {
     objects: Objects,
     at: Moment,
-    unnamed: Vec<Unnamed>,
+    unnamed: Vec<Unclaimed<HeaderDigest>>,
     states: Vec<(Running, Step, Ask)>,
     numbers: HashMap<(Running, Step), u16>,
     answers: HashMap<(u16, Answer), u16>,
@@ -57,12 +57,12 @@ pub struct Plans {
 impl Plans {
     pub fn new(objects: Objects) -> Plans {
         let start = Instant::now();
-        let now = start + Unnamed::PATIENCE;
+        let now = start + Unclaimed::<HeaderDigest>::PATIENCE;
         let at = |now| Moment { now, lease: now };
         // Every header was seen unnamed a day ago: the hardest case.
         let unnamed = (0..2).map(|cluster| {
             let me = objects.cluster(cluster);
-            let mut sweep = Sweep::new(me, Unnamed::default(), false);
+            let mut sweep = Sweep::new(me, Unclaimed::default(), false);
             sweep.next(Seen::Nothing, at(start));
             sweep.next(Seen::Objects(objects.all_headers()), at(start));
             let end = sweep.next(Seen::Named([].into()), at(start));
@@ -171,7 +171,7 @@ impl Plans {
                 to: bit(to),
             },
             Step::Remove(object) => Ask::Remove(bit(object)),
-            Step::RemoveKernelHeader(btf) => Ask::Forget(kernel(btf)),
+            Step::RemoveKernelHeader(_) => Ask::Forget,
             Step::End(outcome) => Ask::End(*outcome),
         }
     }

@@ -3,7 +3,7 @@
 //! anything missing: again from the reference. Each line is one request, and anything may come in between.
 
 use super::objects::{Set, btf, header, index, manifest, pin, reference, set};
-use super::world::{Next, State, What, World, known};
+use super::world::{Next, State, What, World};
 
 /// In place of a kernel: the Node is deleted.
 pub const GONE: u8 = 255;
@@ -51,7 +51,6 @@ enum At {
     Gone,
 }
 
-const BOTH: u8 = 0b11;
 const ALL: u8 = 0b11111;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -105,10 +104,6 @@ impl World {
         let mut push = |store: Set, publisher: Publisher, what: What| {
             let mut state = State { store, ..*state };
             state.publishers[number] = publisher;
-            // The inventory: a kernel that a Node names has a KernelHeader.
-            if let (Who::Agent(cluster), Some(kernel)) = (who, publisher.names()) {
-                state.known |= known(kernel, cluster);
-            }
             next.push((state, (who.name(), number as u8, what)));
         };
         let same = state.store;
@@ -202,6 +197,9 @@ impl World {
             }
             At::Sign => {
                 let sign = has(manifest(kernel));
+                // A header that is there and that nobody removes need not be found again and again.
+                let stays = has(header(kernel)) && self.bounds.sweeps == [0, 0];
+                let left = if stays { 0b01 } else { 0b11 };
                 let says = match sign {
                     true => "finds a manifest",
                     false => "finds no manifest",
@@ -210,7 +208,7 @@ impl World {
                     same,
                     Publisher {
                         sign,
-                        at: At::Blobs(BOTH),
+                        at: At::Blobs(left),
                         ..me
                     },
                     What::Says(says),
@@ -263,22 +261,33 @@ impl World {
                 push(same, patched, What::Says("patches its Node"));
             }
             At::Looking(left) => {
-                for (number, bit) in five.into_iter().enumerate() {
-                    if left & 1 << number == 0 {
-                        continue;
-                    }
-                    let at = match (has(bit), left & !(1 << number)) {
-                        (false, _) => At::Reference,
-                        (true, 0) => At::Idle,
-                        (true, left) => At::Looking(left),
+                // All are asked for at once, and answered in any order. Seeing one sooner than it might be seen takes
+                // no way out away: as long as nothing is seen, any of them may be missed.
+                let left = (0..5).filter(|n| left & 1 << n != 0);
+                let (there, gone): (Vec<usize>, Vec<usize>) = left.partition(|n| has(five[*n]));
+                if !there.is_empty() {
+                    let left = gone.iter().map(|n| 1 << n).sum();
+                    let (at, says) = match left {
+                        0 => (At::Idle, "sees all of it"),
+                        left => (At::Looking(left), "sees some of it"),
                     };
-                    let verb = if has(bit) { "sees" } else { "misses" };
-                    let after = Publisher {
-                        at,
-                        sign: me.sign && has(bit) && at != At::Idle,
+                    push(
+                        same,
+                        Publisher {
+                            at,
+                            sign: false,
+                            ..me
+                        },
+                        What::Says(says),
+                    );
+                }
+                if let Some(gone) = gone.first() {
+                    let again = Publisher {
+                        at: At::Reference,
+                        sign: false,
                         ..me
                     };
-                    push(same, after, What::Object(verb, bit));
+                    push(same, again, What::Object("misses", five[*gone]));
                 }
             }
         }
