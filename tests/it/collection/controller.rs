@@ -19,8 +19,10 @@ pub enum Fault {
     NoPutBack,
     /// What is set aside is in memory only: whoever dies takes it along.
     InMemory,
-    /// The own reference is removed before anything is set aside.
-    ReferenceFirst,
+    /// That another cluster is collecting the same kernel is not seen.
+    NoMark,
+    /// Publishers look at the reference and at all else at the same time.
+    LookAtOnce,
 }
 
 const NOBODY: u16 = u16::MAX;
@@ -199,7 +201,8 @@ impl World {
                 }
                 if me.half & ASIDE_READ == 0 {
                     let rival = self.aside_ref[1 - cluster][kernel];
-                    let found = flag(same & rival != 0, RIVAL);
+                    let blind = self.bounds.fault == Fault::NoMark;
+                    let found = flag(same & rival != 0 && !blind, RIVAL);
                     read(me.half | ASIDE_READ | found, "lists what is set aside: ");
                 }
                 if me.half & MANIFESTS_READ == 0 {

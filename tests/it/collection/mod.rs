@@ -207,3 +207,73 @@ fn sweeps() {
         },
     );
 }
+
+fn lost(name: &str, bounds: Bounds) {
+    let found = search(name, &World::new(bounds));
+    println!("{}", found.wrong.expect("lost"));
+}
+
+#[test]
+fn faults() {
+    lost(
+        "no last look",
+        Bounds {
+            publishers: &[PERSON],
+            fault: Fault::NoLastLook,
+            ..NONE
+        },
+    );
+    lost(
+        "no put back",
+        Bounds {
+            publishers: &[PERSON],
+            fault: Fault::NoPutBack,
+            ..NONE
+        },
+    );
+    lost(
+        "no last look",
+        Bounds {
+            publishers: &[AGENT],
+            fault: Fault::NoLastLook,
+            ..NONE
+        },
+    );
+    lost(
+        "no put back",
+        Bounds {
+            publishers: &[AGENT],
+            fault: Fault::NoPutBack,
+            ..NONE
+        },
+    );
+    lost(
+        "in memory",
+        Bounds {
+            publishers: &[PERSON],
+            controller_crashes: [1, 0],
+            fault: Fault::InMemory,
+            ..NONE
+        },
+    );
+    lost(
+        "no mark",
+        Bounds {
+            publishers: &[AGENT],
+            references: BOTH,
+            collections: [2, 2],
+            fault: Fault::NoMark,
+            ..NONE
+        },
+    );
+    lost(
+        "at once",
+        Bounds {
+            publishers: &[AGENT],
+            references: BOTH,
+            collections: [2, 2],
+            fault: Fault::LookAtOnce,
+            ..NONE
+        },
+    );
+}
