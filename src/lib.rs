@@ -30,9 +30,13 @@
 #[cfg(feature = "artifact")]
 pub mod artifact;
 pub mod btf;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 #[cfg(feature = "store")]
 pub mod controller;
 pub mod dump;
+#[cfg(feature = "cluster")]
+pub mod ops;
 pub mod relo;
 #[cfg(feature = "store")]
 pub mod store;
