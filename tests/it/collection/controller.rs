@@ -81,14 +81,18 @@ impl World {
         agents.any(|(_, agent)| agent.names() == Some(kernel))
     }
 
-    /// Whether nobody else can notice the next step of this cluster's controller, or keep it from being what it is.
+    /// Whether nobody else can notice the next step of this cluster's controller, or change what comes of it.
     pub(super) fn is_unnoticed(&self, state: &State, cluster: usize) -> bool {
         let plan = state.controllers[cluster].plan;
         if plan == IDLE || plan == NOBODY {
             return false;
         }
         match self.plans.borrow().ask(plan) {
-            Ask::Put(bit) | Ask::Remove(bit) => set(bit) & ORIGINALS == 0,
+            Ask::Put(bit) | Ask::Remove(bit) => {
+                // The mark is what the other cluster looks for.
+                let mark = self.aside_ref[cluster].iter().sum::<Set>();
+                set(bit) & (ORIGINALS | mark) == 0
+            }
             Ask::Forget | Ask::End(_) => true,
             _ => false,
         }
