@@ -202,13 +202,6 @@ fn two_clusters_that_collect_the_same_kernel_lose_nothing() {
                     ..TWO
                 },
             ),
-            (
-                "two clusters, an agent in each and a person, one back",
-                Bounds {
-                    publishers: &[AGENT, OTHER, PERSON],
-                    ..LEFT
-                },
-            ),
         ],
     );
 }
