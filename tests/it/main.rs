@@ -3,6 +3,7 @@
 mod admission;
 mod canonical;
 mod cli;
+mod collection;
 mod conformance;
 mod diff;
 mod generated;
