@@ -88,7 +88,7 @@ pub enum DumpFormat {
 
 #[derive(Args, Debug)]
 pub struct Store {
-    /// The store: a local folder, as file://DIR or just DIR.
+    /// The store: s3://BUCKET/PREFIX, or a local folder as file://DIR or just DIR.
     #[arg(
         long,
         value_name = "STORE",
@@ -97,6 +97,39 @@ pub struct Store {
     )]
     #[arg(value_hint = ValueHint::DirPath)]
     pub store: String,
+
+    #[command(flatten)]
+    pub s3: S3,
+}
+
+/// How an s3:// store is reached. Credentials come from where AWS' own tools look for them: the
+/// environment, profile files, web identity, pod identity, instance metadata.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Object storage (s3://)")]
+pub struct S3 {
+    /// The server, if it is not AWS: http(s)://HOST:PORT.
+    #[arg(long = "s3-endpoint", value_name = "URL", env = "BTFLEET_S3_ENDPOINT")]
+    #[arg(value_hint = ValueHint::Url)]
+    pub endpoint: Option<String>,
+
+    /// The bucket's region; otherwise the environment's (AWS_REGION), the profile's or the instance's.
+    #[arg(long = "s3-region", value_name = "REGION", env = "BTFLEET_S3_REGION")]
+    pub region: Option<String>,
+
+    /// Name the bucket in the path, not in the host name. The default with an endpoint; =false for
+    /// servers that want it in the host name.
+    #[arg(
+        long = "s3-path-style",
+        value_name = "BOOL",
+        env = "BTFLEET_S3_PATH_STYLE"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub path_style: Option<bool>,
+
+    /// Trust these certificate authorities too, beside the system's: a PEM file.
+    #[arg(long = "s3-ca-file", value_name = "FILE", env = "BTFLEET_S3_CA_FILE")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Publish kernels in a store: their BTF, their header, and how to find them.

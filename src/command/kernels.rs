@@ -33,7 +33,7 @@ struct Row {
 const AT_ONCE: usize = 16;
 
 pub async fn run(args: &Kernels) -> Result<ExitCode> {
-    let store = super::open_to_read(&args.store)?;
+    let store = super::open_to_read(&args.store).await?;
     let rows = rows(&*store).await?;
     let mut out = String::new();
     match args.output {

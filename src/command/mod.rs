@@ -13,7 +13,7 @@ mod verify;
 
 use crate::cli::Command;
 use anyhow::{Context, Result};
-use btfleet::store::{FsStore, Store};
+use btfleet::store::{self, S3Options, Store};
 use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -74,15 +74,26 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The store that a reading command reads; says which on stderr.
-pub fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    let store = open(args)?;
+pub async fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    let store = open(args).await?;
     note(&format!("reading store {}", store.place()));
     Ok(store)
 }
 
+/// How the command line says that an object storage is reached.
+pub fn s3_options(args: &crate::cli::Store) -> S3Options {
+    S3Options {
+        endpoint: args.s3.endpoint.clone(),
+        region: args.s3.region.clone(),
+        path_style: args.s3.path_style,
+        ca_file: args.s3.ca_file.clone(),
+        ..S3Options::default()
+    }
+}
+
 /// The store that the command line names.
-pub fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(FsStore::open(&args.store)?))
+pub async fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    Ok(store::open(&args.store, &s3_options(args)).await?)
 }
 
 /// The `--store` that a later command needs to find this store again.
