@@ -67,12 +67,13 @@ build() {
 
 # in_assets BINARY VERSION: whether $KUBEBUILDER_ASSETS has that binary, at that minor version.
 in_assets() {
-  local binary=${KUBEBUILDER_ASSETS:-}/$1
+  local binary=${KUBEBUILDER_ASSETS:-}/$1 said
   [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$binary" ] || return 1
   case $1 in
-    kube*) "$binary" version --client 2>/dev/null || "$binary" --version ;;
-    *) "$binary" --version ;;
-  esac | grep -qE "[ v]${2%.*}\."
+    kubectl) said=$("$binary" version --client) ;;
+    *) said=$("$binary" --version) ;;
+  esac
+  grep -qE "[ v]${2%.*}\." <<<"$said"
 }
 
 tool() {
