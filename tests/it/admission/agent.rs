@@ -141,9 +141,12 @@ fn allowed() -> Vec<Row> {
     let features = json!({"metadata": {"labels": many, "annotations": many}});
     let path = "/api/v1/nodes/a?fieldManager=feature-discovery";
     rows.push(
-        allow("on a node with hundreds of labels and annotations", merge(upgraded()))
-            .before(request("PATCH", path, MERGE, features))
-            .then(DIGEST_AT, json!(OTHER)),
+        allow(
+            "on a node with hundreds of labels and annotations",
+            merge(upgraded()),
+        )
+        .before(request("PATCH", path, MERGE, features))
+        .then(DIGEST_AT, json!(OTHER)),
     );
     let borrowed = request("PATCH", A, MERGE, annotation("example.com/theirs", "1"));
     rows.push(
