@@ -58,7 +58,7 @@ build() {
   echo "building $module $version with Go $go_version (once)" >&2
   rm -rf "$folder.unfinished" # of a build that was killed
   mkdir "$folder.unfinished"
-  (cd "$module" && nice go build -p 2 -trimpath -buildvcs=false -ldflags "$flags" -o "$folder.unfinished/" tool) >&2
+  (cd "$module" && nice -n 5 go build -p 2 -trimpath -buildvcs=false -ldflags "$flags" -o "$folder.unfinished/" tool) >&2
   # Named by the last part of its path.
   [ "$module" != etcd ] || mv "$folder.unfinished/server" "$folder.unfinished/etcd"
   mv -T "$folder.unfinished" "$folder"
