@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 /// The first request of this method and kind gets this fate.
 fn first(of: &'static str, fate: Fate) -> impl FnMut(&str) -> Fate + Send {
     let mut done = false;
-    move |asked| match asked.starts_with(of)
-        && !std::mem::replace(&mut done, asked.starts_with(of) || done)
-    {
-        true => fate,
-        false => Fate::Through,
+    move |asked| {
+        let is_it = !done && asked.starts_with(of);
+        done |= is_it;
+        if is_it { fate } else { Fate::Through }
     }
 }
 
