@@ -248,15 +248,19 @@ impl<'p> Host<'p> {
     }
 
     /// Starts its agent, which looks often, and waits until it answers.
-    pub fn start(&self, flags: &[&str]) -> Agent {
+    pub fn start(&self) -> Agent {
+        self.start_with(&["--look-every", "0.4", "--resync-every", "0.8"])
+    }
+
+    /// Starts its agent with these flags, and waits until it answers.
+    pub fn start_with(&self, flags: &[&str]) -> Agent {
         let address = port::free();
         let mut args = vec![format!("KUBECONFIG={}", self.kubeconfig.display())];
         args.extend(self.env.iter().map(|(k, v)| format!("{k}={v}")));
         args.push(env!("CARGO_BIN_EXE_btfleet").to_owned());
         args.extend(self.args(&self.name));
         args.extend(["--listen".to_owned(), address.to_string()]);
-        args.extend(["--spread", "0", "--look-every", "0.4"].map(str::to_owned));
-        args.extend(["--resync-every", "0.8"].map(str::to_owned));
+        args.extend(["--spread", "0"].map(str::to_owned));
         args.extend(flags.iter().map(|&flag| flag.to_owned()));
         let log = self.dir.path().join("agent.log");
         let process = Process::new(Path::new("env"), args, log.clone());
