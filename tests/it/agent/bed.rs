@@ -43,12 +43,12 @@ pub fn installed(version: Version) -> ControlPlane {
     admin.apply(&manifest("rbac.yaml"));
     admin.apply(&manifest("policies.yaml"));
     // The API server learns of RBAC and policies from its watches.
-    let host = Host::new_on(&plane, "probe");
-    let path = format!("/api/v1/nodes/probe?dryRun=All&fieldManager=x");
+    let token = Host::new_on(&plane, "probe").token.clone();
+    let agent = plane.with_token(&token);
     let ours = json!({"metadata": {"annotations": {"btfleet.dev/status": "NoBTF"}}});
-    let agent = plane.with_token(&host.token);
     wait_until("RBAC and policies took effect", || {
-        let answer = agent.patch(&path, MERGE, &ours);
+        let path = "/api/v1/nodes/probe?dryRun=All&fieldManager=x";
+        let answer = agent.patch(path, MERGE, &ours);
         answer.status == 403 && answer.message().contains("fieldManager")
     });
     plane
