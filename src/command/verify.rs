@@ -148,6 +148,8 @@ impl Check<'_> {
                 Some(object @ (Object::Index(_, _, btf) | Object::Ref(btf, _))) => {
                     listing.names.push((object, btf, entry.size));
                 }
+                // Not among the folders that are looked at.
+                Some(Object::Aside(..)) => {}
                 None => self.fault(&entry.key, "this is none of a store's names"),
             }
         }

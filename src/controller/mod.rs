@@ -1,0 +1,3 @@
+//! The inventory's side: what a cluster's one controller decides.
+
+pub mod collect;
