@@ -3,9 +3,9 @@
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, Release};
 use btfleet::btf::elf;
+use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const SYSFS_MAGIC: u64 = 0x6265_6572;
 pub struct Input {
     /// How messages call it.
     pub name: String,
-    /// The raw BTF.
+    /// The raw BTF: bytes that were read, or lie in the kernel's memory.
     pub btf: Bytes,
     /// The distilled base that an ELF module carries.
     pub distilled: Option<Vec<u8>>,
@@ -28,23 +28,6 @@ pub struct Input {
     pub release: Option<Release>,
     /// It is of an eBPF object, and so of no kernel.
     pub is_bpf: bool,
-}
-
-/// Bytes that were read, or lie in the kernel's memory.
-pub enum Bytes {
-    Read(Vec<u8>),
-    Mapped(memmap2::Mmap),
-}
-
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Read(bytes) => bytes,
-            Bytes::Mapped(map) => map,
-        }
-    }
 }
 
 /// The running kernel's own BTF.
@@ -118,20 +101,20 @@ fn read_file(file: &File, name: String) -> Result<Input> {
         is_bpf: false,
     };
     if let Some(map) = map_sysfs(file) {
-        return Ok(raw(Bytes::Mapped(map)));
+        return Ok(raw(Bytes::from_owner(map)));
     }
     let mut magic = [0; 4];
     if meta.is_file() && file.read_at(&mut magic, 0).is_ok_and(|n| n == 4) && elf::is_elf(&magic) {
         let cache = object::ReadCache::new(file);
         let found = elf::read(&cache)?;
-        return Ok(from_elf(raw(Bytes::Read(found.btf.to_vec())), &found));
+        return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
     let bytes = read_all(file, meta.len())?;
     if elf::is_elf(&bytes) {
         let found = elf::read(&bytes[..])?;
-        return Ok(from_elf(raw(Bytes::Read(found.btf.to_vec())), &found));
+        return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    Ok(raw(Bytes::Read(bytes)))
+    Ok(raw(bytes.into()))
 }
 
 fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {

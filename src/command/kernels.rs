@@ -3,8 +3,9 @@
 use super::name::objects;
 use crate::cli::{Kernels, ListFormat};
 use anyhow::Result;
-use btfleet::artifact::{BtfDigest, Generator, Manifest, Object};
-use btfleet::store::{Folder, read};
+use btfleet::artifact::{BtfDigest, Generator, Key, Manifest, Object};
+use btfleet::store::{ReadError, Store, read};
+use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -28,9 +29,12 @@ struct Row {
     refs: BTreeSet<String>,
 }
 
-pub fn run(args: &Kernels) -> Result<ExitCode> {
+/// Manifests that are read at the same time.
+const AT_ONCE: usize = 16;
+
+pub async fn run(args: &Kernels) -> Result<ExitCode> {
     let store = super::open_to_read(&args.store)?;
-    let rows = rows(&store)?;
+    let rows = rows(&*store).await?;
     let mut out = String::new();
     match args.output {
         ListFormat::Json => {
@@ -51,31 +55,41 @@ pub fn run(args: &Kernels) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(store: &Folder) -> Result<Vec<Row>> {
+async fn rows(store: &dyn Store) -> Result<Vec<Row>> {
     let mut kernels: BTreeMap<BtfDigest, Row> = BTreeMap::new();
-    for object in objects(store, Object::BTF)? {
+    for object in objects(store, &Key::new(Object::BTF)?).await? {
         if let Object::Btf(btf) = object {
             kernels.entry(btf).or_default();
         }
     }
-    for object in objects(store, Object::KERNELS)? {
-        if let Object::Manifest(btf, generator) = object {
-            let row = kernels.entry(btf).or_default();
-            match read::manifest(store, &btf, generator) {
-                Ok(m) => fill(row, &m),
-                Err(e) => super::complain(&e.to_string()),
-            }
-            row.generators.insert(generator.number());
+    let manifests = objects(store, &Key::new(Object::KERNELS)?).await?;
+    let manifests = manifests.into_iter().filter_map(|object| match object {
+        Object::Manifest(btf, generator) => Some((btf, generator)),
+        _ => None,
+    });
+    let mut manifests = stream::iter(manifests)
+        .map(async |(btf, generator)| {
+            let read = read::manifest(store, &btf, generator).await;
+            (btf, generator, read)
+        })
+        .buffered(AT_ONCE);
+    while let Some((btf, generator, read)) = manifests.next().await {
+        let row = kernels.entry(btf).or_default();
+        match read {
+            Ok(m) => fill(row, &m),
+            Err(e) if matches!(&e, ReadError::Store(e) if e.is_transient()) => return Err(e.into()),
+            Err(e) => super::complain(&e.to_string()),
         }
+        row.generators.insert(generator.number());
     }
-    for object in objects(store, Object::INDEX)? {
+    for object in objects(store, &Key::new(Object::INDEX)?).await? {
         if let Object::Index(arch, release, btf) = object {
             let row = kernels.entry(btf).or_default();
             row.arches.insert(arch.to_string());
             row.releases.insert(release.to_string());
         }
     }
-    for object in objects(store, Object::REFS)? {
+    for object in objects(store, &Key::new(Object::REFS)?).await? {
         if let Object::Ref(btf, owner) = object {
             kernels
                 .entry(btf)

@@ -12,22 +12,38 @@ mod publish;
 mod verify;
 
 use crate::cli::Command;
-use anyhow::Result;
-use btfleet::store::Folder;
+use anyhow::{Context, Result};
+use btfleet::store::{FsStore, Store};
+use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs a command. An `Err` is trouble; what a command found is in its exit code.
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Dump(args) => dump::run(&args),
-        Command::Publish(args) => publish::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Kernels(args) => kernels::run(&args),
-        Command::Get(args) => get::run(&args),
-        Command::Diff(args) => diff::run(&args),
+        Command::Publish(args) => wait(publish::run(&args)),
+        Command::Verify(args) => wait(verify::run(&args)),
+        Command::Kernels(args) => wait(kernels::run(&args)),
+        Command::Get(args) => wait(get::run(&args)),
+        Command::Diff(args) => wait(diff::run(&args)),
         Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// Does what waits for a store, on this thread. Other commands start no runtime.
+fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build();
+    runtime.context("cannot start")?.block_on(work)
+}
+
+/// Does what keeps the processor busy or waits for a disk, beside what waits for a store.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    // In a released binary a panic ends the process anyhow.
+    done.expect("work set aside does not panic")
 }
 
 /// Says one line on stderr; what could upset a terminal or look like another line is escaped.
@@ -58,16 +74,21 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The store that a reading command reads; says which on stderr.
-pub fn open_to_read(args: &crate::cli::Store) -> Result<Folder> {
-    let store = Folder::open(&args.store)?;
-    note(&format!("reading store {}", store.root().display()));
+pub fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    let store = open(args)?;
+    note(&format!("reading store {}", store.place()));
     Ok(store)
 }
 
+/// The store that the command line names.
+pub fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(FsStore::open(&args.store)?))
+}
+
 /// The `--store` that a later command needs to find this store again.
-pub fn store_flag(store: &Folder) -> String {
-    match store.root().to_str() {
-        Some("./btfleet-store") => String::new(),
-        _ => format!(" --store {}", store.root().display()),
+pub fn store_flag(store: &dyn Store) -> String {
+    match store.place() {
+        "./btfleet-store" => String::new(),
+        place => format!(" --store {place}"),
     }
 }

@@ -4,8 +4,8 @@ use super::input::{self, Input};
 use super::{complain, note};
 use crate::cli::Publish;
 use anyhow::{Context, Result, bail};
-use btfleet::artifact::{Arch, KernelId, Object, Owner, Release};
-use btfleet::store::{Done, Folder, Kernel, Step};
+use btfleet::artifact::{Arch, KernelId, Manifest, Object, Owner, Release};
+use btfleet::store::{Contents, Done, Kernel, Manner, Step, Store, publish_and_look};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -16,8 +16,8 @@ use std::time::Duration;
 /// What killed writers left behind is removed when it is this old: no write takes as long.
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
-pub fn run(args: &Publish) -> Result<ExitCode> {
-    let store = Folder::open(&args.store.store)?;
+pub async fn run(args: &Publish) -> Result<ExitCode> {
+    let store = super::open(&args.store)?;
     let owner = Owner::pin(&args.pin)?;
     let arch: Option<Arch> = args.arch.as_deref().map(str::parse).transpose()?;
     let release: Option<Release> = args.release.as_deref().map(str::parse).transpose()?;
@@ -31,12 +31,12 @@ pub fn run(args: &Publish) -> Result<ExitCode> {
             inputs.len()
         );
     }
-    store.remove_leftovers(LEFTOVER_AGE)?;
+    store.tidy(LEFTOVER_AGE).await?;
     let bar = progress(&inputs);
     let mut failed = 0;
     for path in &inputs {
         bar.set_message(path.display().to_string());
-        let told = one(&store, &owner, arch.as_ref(), release.as_ref(), path);
+        let told = one(&*store, &owner, arch.as_ref(), release.as_ref(), path).await;
         // The bar steps aside while a line is written.
         bar.suspend(|| match told {
             Ok(text) => io::stdout().write_all(text.as_bytes()),
@@ -69,15 +69,16 @@ fn progress(inputs: &[PathBuf]) -> ProgressBar {
 }
 
 /// Publishes one kernel and tells what was done.
-fn one(
-    store: &Folder,
+async fn one(
+    store: &dyn Store,
     owner: &Owner,
     arch: Option<&Arch>,
     release: Option<&Release>,
     path: &std::path::Path,
 ) -> Result<String> {
-    let input = input::read(path)?;
-    let publish = || -> Result<String> {
+    let path = path.to_owned();
+    let input = super::aside(move || input::read(&path)).await?;
+    let publish = async {
         if input.is_bpf {
             bail!("this is an eBPF object: its BTF describes a program, not a kernel");
         }
@@ -86,14 +87,28 @@ fn one(
         }
         let arch = one_arch(&input, arch)?;
         let release = release.or(input.release.as_ref());
-        let kernel = Kernel::new(&input.btf)?;
+        let btf = input.btf.clone();
+        let kernel = super::aside(move || Kernel::new(btf)).await?;
+        let manifest = kernel.made.as_ref().map(|made| &made.manifest);
+        let manifest = manifest.context("no header was made")?;
         if let Some(arch) = &arch {
-            fits(arch, &kernel)?;
+            fits(arch, manifest)?;
         }
-        let steps = kernel.publish(store, owner, arch.as_ref().zip(release))?;
-        Ok(tell(store, &input, &kernel, &steps, arch.as_ref(), release))
+        let name = arch.clone().zip(release.cloned());
+        let contents = Contents::Kernel(&kernel);
+        let steps =
+            publish_and_look(store, contents, owner, name.as_slice(), Manner::Thorough).await?;
+        Ok(tell(
+            store,
+            &input,
+            manifest,
+            &steps,
+            arch.as_ref(),
+            release,
+        ))
     };
-    publish().with_context(|| format!("{} was not published", input.name))
+    let told: Result<String> = publish.await;
+    told.with_context(|| format!("{} was not published", input.name))
 }
 
 /// The machine as the input and the command line have it; they may not disagree.
@@ -107,9 +122,8 @@ fn one_arch(input: &Input, asked: Option<&Arch>) -> Result<Option<Arch>> {
 }
 
 /// A BTF does not name its machine, but says enough to notice a mix-up.
-fn fits(arch: &Arch, kernel: &Kernel<'_>) -> Result<()> {
+fn fits(arch: &Arch, m: &Manifest) -> Result<()> {
     use btfleet::artifact::Order;
-    let m = &kernel.manifest;
     let big = m.byte_order == Order::Big;
     match arch.shape() {
         Some((wants_big, pointer)) if (wants_big, pointer) != (big, m.pointer_size) => bail!(
@@ -122,14 +136,13 @@ fn fits(arch: &Arch, kernel: &Kernel<'_>) -> Result<()> {
 }
 
 fn tell(
-    store: &Folder,
+    store: &dyn Store,
     input: &Input,
-    kernel: &Kernel<'_>,
+    m: &Manifest,
     steps: &[Step],
     arch: Option<&Arch>,
     release: Option<&Release>,
 ) -> String {
-    let m = &kernel.manifest;
     let id: KernelId = m.btf_digest.kernel_id();
     let new = steps.iter().any(|s| s.done != Done::Present);
     let mut text = String::new();
@@ -166,6 +179,7 @@ fn tell(
             Done::Wrote => "wrote   ",
             Done::Present => "present ",
             Done::Replaced => "replaced",
+            Done::Disagrees => "left    ",
         };
         let size = match step.size {
             0 => String::new(),
@@ -173,8 +187,8 @@ fn tell(
         };
         line(format_args!("  {done} {}{size}", step.object.key()));
     }
-    let header = store.path(&Object::Header(m.header_digest).key());
-    line(format_args!("  header in {}", header.display()));
+    let header = Object::Header(m.header_digest).key();
+    line(format_args!("  header in {}/{header}", store.place()));
     let short = &id.to_string()[..12];
     let place = super::store_flag(store);
     line(format_args!("  read it with: btfleet get {short}{place}"));

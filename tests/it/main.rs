@@ -2,6 +2,7 @@
 
 mod canonical;
 mod cli;
+mod conformance;
 mod diff;
 mod generated;
 mod golden;

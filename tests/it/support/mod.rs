@@ -17,5 +17,6 @@ pub mod layout;
 pub mod refbtf;
 pub mod roundtrip;
 pub mod shrink;
+pub mod stores;
 pub mod twingen;
 pub mod typegen;

@@ -1,0 +1,7 @@
+//! Stores to test with.
+
+mod faulty;
+mod memory;
+
+pub use faulty::{Fault, Faulty};
+pub use memory::MemoryStore;
