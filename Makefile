@@ -18,7 +18,7 @@ run: ## build the core, publish this machine's kernel to ./btfleet-store, show i
 	@hack/run.sh
 
 .PHONY: test
-test: ## every test (on Debian and Ubuntu it installs the compilers they need)
+test: ## every test (it installs the compilers and builds the servers they need)
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
 

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module per subject.
 
+mod admission;
 mod canonical;
 mod cli;
 mod conformance;
@@ -13,6 +14,7 @@ mod programs;
 mod roundtrip;
 mod roundtrip_faults;
 mod seeds;
+mod servers;
 mod store;
 mod support;
 mod tool;
