@@ -27,6 +27,8 @@
 //! keys, manifests, compression), `store` the places they are kept in; `cli` and `s3`, on by default, the program.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "cluster")]
+pub mod agent;
 #[cfg(feature = "artifact")]
 pub mod artifact;
 pub mod btf;
