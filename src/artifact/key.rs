@@ -113,6 +113,21 @@ impl Object {
         Key(format!("kernels/sha256/{}/", btf.hex()))
     }
 
+    /// The folder of a kernel's references.
+    pub fn refs_of(btf: &BtfDigest) -> Key {
+        Key(format!("refs/{}/", btf.hex()))
+    }
+
+    /// The folder of all references.
+    pub fn refs() -> Key {
+        Key(Object::REFS.to_owned())
+    }
+
+    /// The folder of all manifests.
+    pub fn kernels() -> Key {
+        Key(Object::KERNELS.to_owned())
+    }
+
     /// The folder of all index entries.
     pub fn index() -> Key {
         Key(Object::INDEX.to_owned())
