@@ -38,7 +38,7 @@ pub struct Hands<'a> {
     /// The store.
     pub store: &'a dyn Store,
     /// The API server.
-    pub api: &'a dyn Api,
+    pub api: &'a Api,
     /// This cluster.
     pub me: &'a Owner,
     /// Whether this process leads.
