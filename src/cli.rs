@@ -26,6 +26,12 @@ pub enum Command {
     Kernels(Kernels),
     Get(Get),
     Diff(Diff),
+    #[cfg(feature = "cluster")]
+    Agent(Agent),
+    #[cfg(feature = "cluster")]
+    Nodes(Nodes),
+    #[cfg(feature = "cluster")]
+    Crd(Crd),
     Completions(Completions),
 }
 
@@ -88,15 +94,51 @@ pub enum DumpFormat {
 
 #[derive(Args, Debug)]
 pub struct Store {
-    /// The store: a local folder, as file://DIR or just DIR.
-    #[arg(
-        long,
-        value_name = "STORE",
-        env = "BTFLEET_STORE",
-        default_value = "./btfleet-store"
-    )]
+    /// The store: s3://BUCKET/PREFIX, or a local folder as file://DIR or just DIR [default:
+    /// ./btfleet-store].
+    #[arg(long, value_name = "STORE", env = "BTFLEET_STORE")]
     #[arg(value_hint = ValueHint::DirPath)]
-    pub store: String,
+    pub store: Option<String>,
+
+    #[command(flatten)]
+    pub s3: S3,
+}
+
+impl Store {
+    /// Where the store is.
+    pub fn place(&self) -> &str {
+        self.store.as_deref().unwrap_or("./btfleet-store")
+    }
+}
+
+/// How an s3:// store is reached. Credentials come from where AWS' own tools look for them: the
+/// environment, profile files, web identity, pod identity, instance metadata.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Object storage (s3://)")]
+pub struct S3 {
+    /// The server, if it is not AWS: http(s)://HOST:PORT.
+    #[arg(long = "s3-endpoint", value_name = "URL", env = "BTFLEET_S3_ENDPOINT")]
+    #[arg(value_hint = ValueHint::Url)]
+    pub endpoint: Option<String>,
+
+    /// The bucket's region; otherwise the environment's (AWS_REGION), the profile's or the instance's.
+    #[arg(long = "s3-region", value_name = "REGION", env = "BTFLEET_S3_REGION")]
+    pub region: Option<String>,
+
+    /// Name the bucket in the path, not in the host name. The default with an endpoint; =false for
+    /// servers that want it in the host name.
+    #[arg(
+        long = "s3-path-style",
+        value_name = "BOOL",
+        env = "BTFLEET_S3_PATH_STYLE"
+    )]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub path_style: Option<bool>,
+
+    /// Trust these certificate authorities too, beside the system's: a PEM file.
+    #[arg(long = "s3-ca-file", value_name = "FILE", env = "BTFLEET_S3_CA_FILE")]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Publish kernels in a store: their BTF, their header, and how to find them.
@@ -152,15 +194,32 @@ pub struct Verify {
     pub output: TextFormat,
 }
 
-/// List the kernels of a store.
+/// List the kernels of a store, or of the cluster.
+///
+/// With --store, of that store. Without, of the cluster (its KernelHeaders) if a kubeconfig or a pod's
+/// account is there, else of ./btfleet-store. The first line on stderr says which.
 #[derive(Args, Debug)]
 pub struct Kernels {
     #[command(flatten)]
     pub store: Store,
 
-    /// A table, JSON (docs/json.md), or kernel ids alone.
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// A table, JSON (docs/json.md), or kernel ids alone; of a cluster also a wide table, and YAML.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub output: ListFormat,
+
+    /// Of a cluster: only KernelHeaders with these labels, as kubectl takes them.
+    #[cfg(feature = "cluster")]
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+
+    /// Of a cluster: go on, and print each kernel that changes.
+    #[cfg(feature = "cluster")]
+    #[arg(short, long)]
+    pub watch: bool,
 }
 
 /// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
@@ -250,9 +309,15 @@ pub enum TextFormat {
 pub enum ListFormat {
     /// For people.
     Table,
-    /// For other programs.
+    /// For people, with whole digests.
+    #[cfg(feature = "cluster")]
+    Wide,
+    /// For other programs (docs/json.md).
     Json,
-    /// Kernel ids, one a line.
+    /// The same, as YAML.
+    #[cfg(feature = "cluster")]
+    Yaml,
+    /// Names, one a line.
     Name,
 }
 
@@ -264,3 +329,167 @@ pub struct Completions {
     /// Which shell.
     pub shell: Shell,
 }
+
+/// Publish this node's kernel and say so on its Node, for as long as it runs (a DaemonSet's pod).
+///
+/// Reads the running kernel's BTF, makes its header, stores whatever the store lacks of them, and writes
+/// digests and status to its own Node as annotations. Looks at its Node every 10 minutes and at the store
+/// every hour, and mends what is missing. It needs a service account that may get and patch its Node.
+///
+/// Exit codes: 0 ended by SIGTERM or, with --once, published or knowingly without BTF; 1 failed.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Agent {
+    /// The Node that this runs on; otherwise what NODE_NAME says.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// Do it once and end: for jobs. Trouble is not waited out, a late nodeInfo after a reboot is.
+    #[arg(long)]
+    pub once: bool,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// The running kernel's BTF.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_BTF",
+        default_value = "/sys/kernel/btf/vmlinux",
+        value_hint = ValueHint::FilePath
+    )]
+    pub btf: PathBuf,
+
+    /// Where the kernel says its boot id and release.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "BTFLEET_PROC",
+        default_value = "/proc",
+        hide = true
+    )]
+    pub proc: PathBuf,
+
+    /// Answer /livez, /readyz and /metrics on this address, such as [::]:8080.
+    #[arg(long, value_name = "ADDRESS", env = "BTFLEET_LISTEN")]
+    pub listen: Option<std::net::SocketAddr>,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+
+    /// Look at the Node this often.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_LOOK_EVERY",
+        default_value = "600"
+    )]
+    #[arg(value_parser = seconds)]
+    pub look_every: std::time::Duration,
+
+    /// Look at the store this often.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_RESYNC_EVERY",
+        default_value = "3600"
+    )]
+    #[arg(value_parser = seconds)]
+    pub resync_every: std::time::Duration,
+
+    /// Spread the first look of a fleet's agents over this time.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_SPREAD",
+        default_value = "30"
+    )]
+    #[arg(value_parser = seconds)]
+    pub spread: std::time::Duration,
+
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// How a long-running command logs.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Log {
+    /// Lines for people or for programs, on stderr.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "BTFLEET_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: TextFormat,
+
+    /// The least important lines that are written.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "BTFLEET_LOG_LEVEL",
+        default_value = "info"
+    )]
+    pub log_level: LogLevel,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// A time in seconds, fractions allowed.
+#[cfg(feature = "cluster")]
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds")?;
+    std::time::Duration::try_from_secs_f64(number).map_err(|e| e.to_string())
+}
+
+/// Which cluster a command reads.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Cluster {
+    /// The kubeconfig to use; otherwise $KUBECONFIG, ~/.kube/config or the pod's account.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The kubeconfig's context to use; otherwise its current one.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// List the nodes of the cluster with their kernels; those that are not Ready first, with the reason.
+///
+/// Ready: the running kernel is published. Stale: the node rebooted and its agent has not spoken since.
+/// NotReported: no agent has spoken yet. NoBTF: the kernel was built without BTF. Error: see the reason.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Nodes {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// Only nodes with these labels, as kubectl takes them: KEY=VALUE,KEY2!=VALUE, KEY in (A,B).
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+
+    /// How to print them.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub output: ListFormat,
+
+    /// Go on, and print each node that changes.
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+/// Print the definition of the resource KernelHeader (`kubectl apply -f -` takes it).
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Crd {}

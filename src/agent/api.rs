@@ -77,8 +77,7 @@ impl KubeCluster {
 #[async_trait]
 impl Cluster for KubeCluster {
     async fn id(&self) -> Result<Owner, Refusal> {
-        let request =
-            Request::new("/api/v1/namespaces").get("kube-system", &GetParams::default());
+        let request = Request::new("/api/v1/namespaces").get("kube-system", &GetParams::default());
         let answer = ask::<Uid>(&self.client, request).await;
         let uid = self.counted("get", "namespaces", answer)?.metadata.uid;
         uid.parse().map_err(|e| Refusal {

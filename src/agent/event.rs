@@ -263,7 +263,12 @@ mod tests {
             assert!(len("note") <= 1024 && len("reportingInstance") <= 128);
             let name = body["metadata"]["name"].as_str().unwrap();
             assert!(name.len() <= 253 && name.is_ascii());
-            assert!(body["note"].as_str().unwrap().ends_with(&format!("{}.", reason.advice())));
+            assert!(
+                body["note"]
+                    .as_str()
+                    .unwrap()
+                    .ends_with(&format!("{}.", reason.advice()))
+            );
         }
     }
 }

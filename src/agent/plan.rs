@@ -207,7 +207,8 @@ fn compare(host: &Host, info: &NodeInfo, since: Duration) -> Fit {
         (true, _) => Fit::Same,
         _ if info.boot_id.is_empty() => Fit::Never("the kubelet reports no boot id".to_owned()),
         (false, true) => Fit::Never(
-            "the kubelet reports another boot id than this pod sees: a container as node?".to_owned(),
+            "the kubelet reports another boot id than this pod sees: a container as node?"
+                .to_owned(),
         ),
         (false, false) => Fit::Never(format!(
             "a sandbox with a kernel of its own: {release} here, {theirs} on the node"
@@ -219,3 +220,6 @@ fn compare(host: &Host, info: &NodeInfo, since: Duration) -> Fit {
 pub fn fits(host: &Host, info: &NodeInfo) -> bool {
     matches!(compare(host, info, Duration::ZERO), Fit::Same)
 }
+
+#[cfg(test)]
+mod tests;

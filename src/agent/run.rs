@@ -313,7 +313,12 @@ impl<'a, C: Cluster> Agent<'a, C> {
     fn names(&self) -> Vec<(Arch, Release)> {
         let release = self.host.release.as_deref().filter(|r| may_be_written(r));
         let release = release.and_then(|r| r.parse().ok());
-        self.settings.arch.clone().zip(release).into_iter().collect()
+        self.settings
+            .arch
+            .clone()
+            .zip(release)
+            .into_iter()
+            .collect()
     }
 
     async fn publish(&mut self) -> Result<(), Trouble> {

@@ -1,8 +1,10 @@
 //! The client of the API server.
 
 use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long the API server may take to accept a connection.
@@ -29,9 +31,31 @@ pub enum Error {
 /// # Errors
 /// None of these is there, or what is there cannot be used.
 pub async fn client() -> Result<Client, Error> {
-    let mut config = Config::infer()
-        .await
-        .map_err(|e| Error::Config(Box::new(e)))?;
+    client_of(None, None).await
+}
+
+/// A client from a kubeconfig and a context of it; otherwise as [`client`] finds them.
+///
+/// # Errors
+/// Nothing is there, or what is there cannot be used.
+pub async fn client_of(kubeconfig: Option<&Path>, context: Option<&str>) -> Result<Client, Error> {
+    let failed = |e: Box<dyn std::error::Error + Send + Sync>| Error::Config(e);
+    let options = KubeConfigOptions {
+        context: context.map(str::to_owned),
+        ..KubeConfigOptions::default()
+    };
+    let mut config = match (kubeconfig, context) {
+        (Some(path), _) => {
+            let file = Kubeconfig::read_from(path).map_err(|e| failed(Box::new(e)))?;
+            let config = Config::from_custom_kubeconfig(file, &options).await;
+            config.map_err(|e| failed(Box::new(e)))?
+        }
+        (None, Some(_)) => {
+            let config = Config::from_kubeconfig(&options).await;
+            config.map_err(|e| failed(Box::new(e)))?
+        }
+        (None, None) => Config::infer().await.map_err(|e| failed(Box::new(e)))?,
+    };
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(READ);
     config.reset_reader_on_write = true;

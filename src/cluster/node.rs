@@ -477,7 +477,12 @@ mod tests {
             assert_eq!(may_be_written(release), fits, "{release:?}");
         }
         let upper = BOOT.to_uppercase();
-        for (id, fits) in [(BOOT, true), (&upper, false), (&BOOT[1..], false), ("", false)] {
+        for (id, fits) in [
+            (BOOT, true),
+            (&upper, false),
+            (&BOOT[1..], false),
+            ("", false),
+        ] {
             assert_eq!(is_boot_id(id), fits, "{id:?}");
         }
     }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub async fn run(args: &Diff) -> Result<ExitCode> {
-    let store = super::open(&args.store)?;
+    let store = super::open(&args.store).await?;
     let (a, b) = (side(&*store, &args.a).await?, side(&*store, &args.b).await?);
     if args.base.len() > 2 {
         bail!("--base is given at most twice: for A, then for B");

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use std::process::ExitCode;
 
 pub async fn run(args: &Get) -> Result<ExitCode> {
-    let store = super::open_to_read(&args.store)?;
+    let store = super::open_to_read(&args.store).await?;
     let generator = match args.generator {
         Some(number) => Generator::new(number)?,
         None => Generator::OWN,

@@ -1,19 +1,29 @@
 //! What a person runs: one module a command.
 
+#[cfg(feature = "cluster")]
+mod agent;
 mod completions;
+#[cfg(feature = "cluster")]
+mod crd;
 mod diff;
 mod dump;
 mod get;
 mod input;
+#[cfg(feature = "cluster")]
+mod inventory;
 mod kernels;
 mod name;
+#[cfg(feature = "cluster")]
+mod nodes;
 mod output;
 mod publish;
+#[cfg(feature = "cluster")]
+mod table;
 mod verify;
 
 use crate::cli::Command;
 use anyhow::{Context, Result};
-use btfleet::store::{FsStore, Store};
+use btfleet::store::{self, S3Options, Store};
 use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,6 +38,12 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Kernels(args) => wait(kernels::run(&args)),
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
+        #[cfg(feature = "cluster")]
+        Command::Agent(args) => agent::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Nodes(args) => wait(nodes::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Crd(_) => crd::run(),
         Command::Completions(args) => completions::run(&args),
     }
 }
@@ -73,16 +89,34 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// Likewise, but line ends stay.
+#[cfg(feature = "cluster")]
+pub fn printable_text(text: &str) -> String {
+    let lines = text.split('\n').map(printable);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The store that a reading command reads; says which on stderr.
-pub fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    let store = open(args)?;
+pub async fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    let store = open(args).await?;
     note(&format!("reading store {}", store.place()));
     Ok(store)
 }
 
+/// How the command line says that an object storage is reached.
+pub fn s3_options(args: &crate::cli::Store) -> S3Options {
+    S3Options {
+        endpoint: args.s3.endpoint.clone(),
+        region: args.s3.region.clone(),
+        path_style: args.s3.path_style,
+        ca_file: args.s3.ca_file.clone(),
+        ..S3Options::default()
+    }
+}
+
 /// The store that the command line names.
-pub fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    Ok(Arc::new(FsStore::open(&args.store)?))
+pub async fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    Ok(store::open(args.place(), &s3_options(args)).await?)
 }
 
 /// The `--store` that a later command needs to find this store again.

@@ -17,7 +17,7 @@ use std::time::Duration;
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
 pub async fn run(args: &Publish) -> Result<ExitCode> {
-    let store = super::open(&args.store)?;
+    let store = super::open(&args.store).await?;
     let owner = Owner::pin(&args.pin)?;
     let arch: Option<Arch> = args.arch.as_deref().map(str::parse).transpose()?;
     let release: Option<Release> = args.release.as_deref().map(str::parse).transpose()?;

@@ -36,7 +36,7 @@ struct Fault {
 const AT_ONCE: usize = 4;
 
 pub async fn run(args: &Verify) -> Result<ExitCode> {
-    let store = super::open_to_read(&args.store)?;
+    let store = super::open_to_read(&args.store).await?;
     let report = check(&*store).await?;
     if report.objects == 0 {
         anyhow::bail!("there is nothing in the store {}", store.place());

@@ -8,9 +8,12 @@ mod error;
 mod folder;
 mod fs;
 mod kernel;
+mod open;
 mod plan;
 mod publish;
 pub mod read;
+#[cfg(feature = "s3")]
+mod s3;
 
 use crate::artifact::Key;
 use async_trait::async_trait;
@@ -22,10 +25,13 @@ use std::time::{Duration, SystemTime};
 pub use error::Error;
 pub use fs::FsStore;
 pub use kernel::{Kernel, KernelError, Made};
+pub use open::{S3Counts, S3Options, open};
 pub use publish::{
     Contents, Done, Manner, PublishError, Step, look, objects, publish, publish_and_look,
 };
 pub use read::ReadError;
+#[cfg(feature = "s3")]
+pub use s3::S3Store;
 
 /// Objects under keys, as an S3 bucket or a local folder holds them.
 ///

@@ -134,6 +134,20 @@ fn allowed() -> Vec<Row> {
         crowded = crowded.before(request("PATCH", &path, MERGE, body));
     }
     rows.push(crowded.then(DIGEST_AT, json!(OTHER)));
+    // Node feature discovery and its like write hundreds. The policies must still be within CEL's cost limits.
+    let many: serde_json::Map<String, Value> = (0..400)
+        .map(|i| (format!("feature.example.com/cpu-{i}"), json!("true")))
+        .collect();
+    let features = json!({"metadata": {"labels": many, "annotations": many}});
+    let path = "/api/v1/nodes/a?fieldManager=feature-discovery";
+    rows.push(
+        allow(
+            "on a node with hundreds of labels and annotations",
+            merge(upgraded()),
+        )
+        .before(request("PATCH", path, MERGE, features))
+        .then(DIGEST_AT, json!(OTHER)),
+    );
     let borrowed = request("PATCH", A, MERGE, annotation("example.com/theirs", "1"));
     rows.push(
         allow(

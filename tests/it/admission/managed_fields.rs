@@ -21,7 +21,8 @@ fn managers() -> Vec<Row> {
     let a = "/api/v1/nodes/a";
     let merge_as = |query: &str| request("PATCH", &format!("{a}{query}"), MERGE, published());
     let apply_as = |manager: &str| {
-        let body = super::row::applied("a", published());
+        let mut body = super::row::applied("a", published());
+        body["metadata"]["labels"]["example.com/rack"] = json!("7"); // what the operator applied
         request(
             "PATCH",
             &format!("{a}?force=true&fieldManager={manager}"),
@@ -122,11 +123,11 @@ fn entries() -> Vec<Row> {
             },
         ),
         row(
-            "the operator owns our status",
+            "the operator owns a key of ours",
             refused(CHANGED),
             |entries| {
                 let operator = &mut of(entries, "operator")["fieldsV1"];
-                operator["f:metadata"]["f:annotations"]["f:btfleet.dev/status"] = json!({});
+                operator["f:metadata"]["f:annotations"]["f:btfleet.dev/generator"] = json!({});
             },
         ),
         row(
