@@ -262,7 +262,10 @@ impl Election {
         if !self.seen.as_ref().is_some_and(ours) {
             self.look().await?;
         }
-        let seen = self.seen.as_ref().map(|(_, record, since)| (record, *since));
+        let seen = self
+            .seen
+            .as_ref()
+            .map(|(_, record, since)| (record, *since));
         let act = decide(&self.me, seen, Instant::now());
         let written = match act {
             Act::Wait => return Ok(false),

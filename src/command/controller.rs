@@ -1,12 +1,11 @@
 //! `btfleet controller`.
 
 use crate::cli;
-use anyhow::{Context, Result};
-use btfleet::artifact::Owner;
+use anyhow::{Context, Result, bail};
 use btfleet::cluster::client::client;
 use btfleet::controller::collect::Schedule;
-use btfleet::controller::{Clock, Metrics, Parts, Settings, run};
-use btfleet::ops::{Probe, Pulse, Shutdown, Trigger, log_to_stderr, on_signal, serve};
+use btfleet::controller::{Clock, Metrics, Parts, Settings, run as control};
+use btfleet::ops::{Probe, Pulse, Trigger, on_signal, serve};
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -14,8 +13,8 @@ use tokio::net::TcpListener;
 /// How long what keeps the processor busy may hold up the end.
 const LINGER: Duration = Duration::from_millis(300);
 
-pub fn run_it(args: &cli::Controller) -> Result<ExitCode> {
-    log_to_stderr(args.log.format(), args.log.level());
+pub fn run(args: &cli::Controller) -> Result<ExitCode> {
+    super::agent::log(&args.log);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -27,13 +26,20 @@ pub fn run_it(args: &cli::Controller) -> Result<ExitCode> {
 
 async fn work(args: &cli::Controller) -> Result<ExitCode> {
     let signal = on_signal().context("cannot listen to signals")?;
+    if args.store.store.is_none() {
+        bail!("which store? Give --store s3://BUCKET/PREFIX or file://DIR");
+    }
     let client = client().await?;
     let namespace = args.namespace.clone();
     let settings = Settings {
         namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
         lease: args.lease_name.clone(),
         identity: args.identity.clone().unwrap_or_else(identity),
-        cluster_id: args.cluster_id.clone(),
+        cluster_id: args
+            .cluster_id
+            .as_deref()
+            .map(super::agent::cluster_id)
+            .transpose()?,
         schedule: Schedule {
             mode: args.collect,
             retention: args.retention,
@@ -46,7 +52,7 @@ async fn work(args: &cli::Controller) -> Result<ExitCode> {
     let metrics = Metrics::new().context("metrics")?;
     let ready = Probe::failing("starting");
     let live = Pulse::new(Duration::from_secs(60));
-    let listener = TcpListener::bind(&args.listen).await;
+    let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(
         store = store.place(),
@@ -63,10 +69,10 @@ async fn work(args: &cli::Controller) -> Result<ExitCode> {
         live: live.clone(),
     };
     let (trigger, shutdown) = Trigger::new();
-    let (end, over): (_, Shutdown) = Trigger::new();
+    let (end, over) = Trigger::new();
     let health = serve(listener, metrics.registry(), live, ready, over);
     let controller = async {
-        run(&settings, parts, &shutdown).await;
+        control(&settings, parts, &shutdown).await;
         // Whoever asks is answered until the Lease is given back.
         end.pull();
     };
@@ -91,29 +97,4 @@ fn identity() -> String {
     let host = rustix::system::uname();
     let host = host.nodename().to_string_lossy().into_owned();
     format!("{host}_{:08x}", fastrand::u32(..))
-}
-
-/// An owner of references, from the command line.
-pub fn owner(text: &str) -> Result<Owner, String> {
-    text.parse().map_err(|e| format!("{e}"))
-}
-
-/// A time such as `30d`, `12h`, `10m` or `90s`.
-pub fn time(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("{text:?} is no time: such as 30d, 12h, 10m or 90s are");
-    let (number, unit) = text
-        .split_at_checked(text.len().saturating_sub(1))
-        .ok_or_else(refuse)?;
-    let number: u64 = number.parse().map_err(|_| refuse())?;
-    let seconds = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(refuse()),
-    };
-    number
-        .checked_mul(seconds)
-        .map(Duration::from_secs)
-        .ok_or_else(refuse)
 }

@@ -108,7 +108,8 @@ impl Hands<'_> {
             Step::RemoveKernelHeader(kernel) => {
                 let remove = self.api.remove(&kernel);
                 let removed = timeout(DEADLINE, remove).await;
-                let what = || StepError::TooLong(format!("removing KernelHeader {}", kernel.kernel_id()));
+                let what =
+                    || StepError::TooLong(format!("removing KernelHeader {}", kernel.kernel_id()));
                 removed.map_err(|_| what())??;
                 Ok(Seen::Done)
             }

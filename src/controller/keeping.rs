@@ -102,7 +102,10 @@ impl Leader<'_> {
         let header = {
             let inventory = self.inventory();
             let headers = inventory.get(kernel).map(|o| o.status.headers.as_slice());
-            let found = headers.unwrap_or_default().iter().find(|h| h.generator == own);
+            let found = headers
+                .unwrap_or_default()
+                .iter()
+                .find(|h| h.generator == own);
             found.and_then(|h| h.digest.parse().ok())
         };
         let mut objects = vec![Object::Btf(*kernel)];
@@ -175,7 +178,9 @@ impl Leader<'_> {
         drop(inventory);
         let seen: BTreeMap<BtfDigest, Instant> =
             watch.unused.iter().map(|u| (u.kernel, u.seen)).collect();
-        watch.tried.retain(|_, at| now.saturating_duration_since(*at) < Schedule::RETRY);
+        watch
+            .tried
+            .retain(|_, at| now.saturating_duration_since(*at) < Schedule::RETRY);
         let unused = |(kernel, since, pinned)| Unused {
             kernel,
             since,
@@ -214,20 +219,29 @@ impl Leader<'_> {
         );
         if !quiet {
             self.metrics.collected(Some(outcome));
-            tracing::info!(?outcome, kernel = of.map(tracing::field::display), "collection");
+            tracing::info!(
+                ?outcome,
+                kernel = of.map(tracing::field::display),
+                "collection"
+            );
         }
         if let (Some(about), Some(kernel)) = (about, of) {
             match outcome {
                 Outcome::Collected => {
-                    let what = format!("{kernel} was not used by any node for long and was removed from the store");
+                    let what = format!(
+                        "{kernel} was not used by any node for long and was removed from the store"
+                    );
                     self.tell(Reason::Collected, about, what);
                 }
                 Outcome::Would => {
-                    let what = format!("{kernel} was not used by any node for long and would have been removed, but for the dry run");
+                    let what = format!(
+                        "{kernel} was not used by any node for long and would have been removed, but for the dry run"
+                    );
                     self.tell(Reason::Collected, about, what);
                 }
                 Outcome::PutBack => {
-                    let what = format!("{kernel} was claimed while it was removed, and was put back");
+                    let what =
+                        format!("{kernel} was claimed while it was removed, and was put back");
                     self.tell(Reason::PutBack, about, what);
                 }
                 _ => {}

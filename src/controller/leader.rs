@@ -210,7 +210,10 @@ impl<'a> Leader<'a> {
 
     /// A kernel's KernelHeader, for an Event.
     pub fn about(&self, kernel: &BtfDigest) -> About {
-        let uid = self.inventory().get(kernel).map(|object| object.uid.clone());
+        let uid = self
+            .inventory()
+            .get(kernel)
+            .map(|object| object.uid.clone());
         About::KernelHeader(kernel.kernel_id().to_string(), uid.unwrap_or_default())
     }
 

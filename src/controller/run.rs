@@ -113,13 +113,14 @@ impl State {
     fn set(&self, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut inner);
-        self.ready.set(match (&inner.error, inner.leads, inner.whole) {
-            (Some(e), ..) if inner.answered.elapsed() > SILENT => {
-                Err(format!("the Lease cannot be looked at: {e}"))
-            }
-            (_, true, false) => Err("leading; the Nodes are not all known yet".to_owned()),
-            _ => Ok(()),
-        });
+        self.ready
+            .set(match (&inner.error, inner.leads, inner.whole) {
+                (Some(e), ..) if inner.answered.elapsed() > SILENT => {
+                    Err(format!("the Lease cannot be looked at: {e}"))
+                }
+                (_, true, false) => Err("leading; the Nodes are not all known yet".to_owned()),
+                _ => Ok(()),
+            });
     }
 
     /// The leader knows all Nodes and KernelHeaders.

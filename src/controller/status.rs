@@ -113,12 +113,7 @@ pub fn want(
     new
 }
 
-fn condition(
-    kind: &str,
-    judged: &Judged,
-    old: &KernelHeaderStatus,
-    at: SystemTime,
-) -> Condition {
+fn condition(kind: &str, judged: &Judged, old: &KernelHeaderStatus, at: SystemTime) -> Condition {
     let status = if judged.holds { "True" } else { "False" };
     let before = old.conditions.iter().find(|c| c.type_ == kind);
     let since = before.filter(|c| c.status == status);
@@ -133,8 +128,7 @@ fn condition(
         status: status.to_owned(),
         reason: judged.reason.to_owned(),
         message,
-        last_transition_time: since
-            .map_or_else(|| stamp(at), |c| c.last_transition_time.clone()),
+        last_transition_time: since.map_or_else(|| stamp(at), |c| c.last_transition_time.clone()),
     }
 }
 
@@ -249,7 +243,10 @@ mod tests {
         assert_eq!(first.unused_since, None);
         let display = first.display.clone().unwrap();
         assert_eq!(display.releases, "6.1 +1");
-        assert_eq!((&*display.header, &*display.size), ("abababababab", "3.0 MiB"));
+        assert_eq!(
+            (&*display.header, &*display.size),
+            ("abababababab", "3.0 MiB")
+        );
         for c in &first.conditions {
             assert!(c.message.len() <= MESSAGE);
         }
@@ -301,7 +298,12 @@ mod tests {
         let empty = object(KernelHeaderStatus::default());
         let good = want(&empty, &count, Some(&verdict(0, true)), at(0));
         let still = want(&object_of(&good), &count, Some(&verdict(50, true)), at(50));
-        let bad = want(&object_of(&still), &count, Some(&verdict(90, false)), at(90));
+        let bad = want(
+            &object_of(&still),
+            &count,
+            Some(&verdict(90, false)),
+            at(90),
+        );
         let since = |status: &KernelHeaderStatus| status.conditions[1].last_transition_time.clone();
         assert_eq!(since(&still), stamp(at(0)));
         assert_eq!(since(&bad), stamp(at(90)));
@@ -313,12 +315,7 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let empty = KernelHeaderStatus::default();
         assert_eq!(due(&empty, day, at(0)), Duration::ZERO);
-        let good = want(
-            &object(empty),
-            &count(1, 1),
-            Some(&verdict(0, true)),
-            at(0),
-        );
+        let good = want(&object(empty), &count(1, 1), Some(&verdict(0, true)), at(0));
         assert_eq!(due(&good, day, at(100)), day - Duration::from_secs(100));
         assert_eq!(due(&good, day, at(90_000)), Duration::ZERO);
         let mut older = good.clone();

@@ -2,9 +2,7 @@
 //! put right where the BTF tells how, and removed where only an agent can.
 
 use super::status::{Judged, UNREADABLE, Verdict};
-use crate::artifact::{
-    BtfDigest, Generator, HeaderDigest, Key, Manifest, Object, compress,
-};
+use crate::artifact::{BtfDigest, Generator, HeaderDigest, Key, Manifest, Object, compress};
 use crate::cluster::HeaderStatus;
 use crate::store::{self, Kernel, KernelError, Made, ReadError, Store, read};
 use bytes::Bytes;
@@ -61,7 +59,10 @@ impl fmt::Display for Repair {
                 write!(f, "the manifest was wrong ({why}) and was replaced")
             }
             Repair::RemovedManifest(generator, why) => {
-                write!(f, "the manifest of generator {generator} was removed: {why}")
+                write!(
+                    f,
+                    "the manifest of generator {generator} was removed: {why}"
+                )
             }
             Repair::RemovedHeader(digest) => write!(
                 f,
@@ -145,7 +146,10 @@ impl Run<'_> {
             Err(ReadError::Store(e)) => match e {
                 // Larger than any BTF: wrong, whatever it is.
                 store::Error::TooLarge { .. } => {
-                    return Ok(bad("BtfWrong", self.remove_btf(generators, e.to_string()).await?));
+                    return Ok(bad(
+                        "BtfWrong",
+                        self.remove_btf(generators, e.to_string()).await?,
+                    ));
                 }
                 e => return Err(e.into()),
             },
@@ -225,7 +229,10 @@ impl Run<'_> {
             .await?;
         Ok(Verdict {
             at: wall,
-            stored: Judged::yes("BtfOnly", "The BTF is in the store; there is no header of it"),
+            stored: Judged::yes(
+                "BtfOnly",
+                "The BTF is in the store; there is no header of it",
+            ),
             verified: Judged::yes(
                 UNREADABLE,
                 format!("The BTF is what its digest says, but no header can be made of it: {why}"),

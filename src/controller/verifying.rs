@@ -53,7 +53,10 @@ impl Leader<'_> {
                     let is_claim = self.inventory().get(&kernel).is_none();
                     let tries = if in_order { 0 } else { tries + 1 };
                     let pause = match (in_order, is_claim) {
-                        (true, _) => self.settings.verify_every.mul_f64(0.9 + random.f64() / 10.0),
+                        (true, _) => self
+                            .settings
+                            .verify_every
+                            .mul_f64(0.9 + random.f64() / 10.0),
                         (false, true) => doubled(CLAIM, tries - 1),
                         (false, false) => doubled(BAD, tries - 1),
                     };
@@ -152,7 +155,10 @@ impl Leader<'_> {
         let survey = self.inventory().survey();
         let witness = survey.kernels.get(kernel).and_then(|c| c.witness.clone());
         if let Some(node) = witness {
-            let what = format!("{kernel} cannot be verified: {}", found.verdict.verified.message);
+            let what = format!(
+                "{kernel} cannot be verified: {}",
+                found.verdict.verified.message
+            );
             self.tell(Reason::Unverified, About::Node(node), what);
         }
     }
