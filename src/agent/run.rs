@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 use crate::artifact::{Arch, Object, Owner, Release};
 use crate::cluster::client::Answer;
 use crate::cluster::node::{Keys, Node, State, may_be_written};
-use crate::ops::{Backoff, Probe, Pulse};
+use crate::ops::{Backoff, Probe, Pulse, give_back};
 use crate::store::{Contents, Done, Kernel, Manner, Store, look, objects, publish};
 use k8s_openapi::jiff::Timestamp;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -88,7 +88,11 @@ pub async fn run<C: Cluster>(settings: &Settings, parts: Parts<C>) -> Result<Sta
     loop {
         let looked = agent.look_once().await;
         // Megabytes that the next look hardly needs.
-        agent.kernel = None;
+        if agent.examined {
+            agent.kernel = None;
+            agent.examined = false;
+            give_back();
+        }
         let pause = match looked {
             Ok(Looked::Settled(state)) if settings.once => return Ok(state),
             Ok(Looked::Settled(_)) => {
@@ -136,6 +140,8 @@ struct Agent<'a, C> {
     finding: Option<Finding>,
     /// At hand during one look.
     kernel: Option<Kernel>,
+    /// The BTF was read during this look.
+    examined: bool,
     /// Since when, and in how many looks, `nodeInfo` did not fit.
     unlike: Option<(Instant, u32)>,
     /// When the store is to be looked at.
@@ -164,6 +170,7 @@ impl<'a, C: Cluster> Agent<'a, C> {
             owner: settings.cluster_id.clone(),
             finding: None,
             kernel: None,
+            examined: false,
             unlike: None,
             resync: Instant::now(),
             failing: None,
@@ -297,6 +304,7 @@ impl<'a, C: Cluster> Agent<'a, C> {
         }
         self.finding = Some(finding);
         self.kernel = kernel;
+        self.examined = true;
     }
 
     /// Whose reference is made.

@@ -1,6 +1,8 @@
 //! The integration tests: one binary, a module per subject.
 
 mod admission;
+#[cfg(feature = "cluster")]
+mod agent;
 mod canonical;
 mod cli;
 mod conformance;
