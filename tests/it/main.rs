@@ -6,6 +6,8 @@ mod agent;
 mod canonical;
 mod cli;
 mod conformance;
+#[cfg(feature = "cluster")]
+mod controller;
 mod diff;
 mod generated;
 mod golden;
