@@ -70,19 +70,22 @@ async fn work(args: &cli::Controller) -> Result<ExitCode> {
     };
     let (trigger, shutdown) = Trigger::new();
     let (end, over) = Trigger::new();
-    let health = serve(listener, metrics.registry(), live, ready, over);
+    let health = async {
+        let served = serve(listener, metrics.registry(), live, ready, over).await;
+        served.context("/livez, /readyz and /metrics")
+    };
     let controller = async {
         control(&settings, parts, &shutdown).await;
         // Whoever asks is answered until the Lease is given back.
         end.pull();
+        Ok(())
     };
-    let ended = async {
-        let (served, ()) = tokio::join!(health, controller);
-        served.context("/livez, /readyz and /metrics")
-    };
+    let ended = async { tokio::try_join!(health, controller) };
     let mut ended = std::pin::pin!(ended);
     tokio::select! {
-        done = &mut ended => done?,
+        done = &mut ended => {
+            done?;
+        }
         signal = signal => {
             tracing::info!(signal, "asked to end");
             trigger.pull();

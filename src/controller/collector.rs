@@ -28,7 +28,7 @@ pub enum StepError {
     #[error(transparent)]
     Api(#[from] Refusal),
     /// A write took too long.
-    #[error("{0} did not take effect within {} s", DEADLINE.as_secs())]
+    #[error("{0} did not take effect within {seconds} s", seconds = DEADLINE.as_secs())]
     TooLong(String),
 }
 
@@ -50,7 +50,7 @@ impl Hands<'_> {
     ///
     /// # Errors
     /// A step failed; its write may still take effect. [`super::collect::Resume`] must come next.
-    pub async fn carry_out(&self, plan: &mut dyn Plan) -> Result<Outcome, StepError> {
+    pub async fn carry_out(&self, plan: &mut (dyn Plan + Send)) -> Result<Outcome, StepError> {
         let mut seen = Seen::Nothing;
         loop {
             let at = Moment {

@@ -192,7 +192,7 @@ impl Leader<'_> {
     }
 
     /// Whether it came to an end; if not, a [`Resume`] must be next.
-    async fn carry_out(&self, me: &Owner, plan: &mut dyn Plan, of: Option<&BtfDigest>) -> bool {
+    async fn carry_out(&self, me: &Owner, plan: &mut (dyn Plan + Send), of: Option<&BtfDigest>) -> bool {
         let hands = Hands {
             store: self.store,
             api: self.api,

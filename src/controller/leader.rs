@@ -220,7 +220,8 @@ impl<'a> Leader<'a> {
     async fn send_events(&self) {
         let mut recorder = Recorder::default();
         loop {
-            let Some(event) = lock(&self.events).pop_front() else {
+            let next = lock(&self.events).pop_front();
+            let Some(event) = next else {
                 self.told.notified().await;
                 continue;
             };

@@ -67,9 +67,14 @@ impl Bed {
         let (plane, one) = plane(version);
         let admin = plane.admin();
         for kind in ["/api/v1/nodes", HEADERS] {
-            admin.delete(&format!("{kind}?gracePeriodSeconds=0")).success();
+            admin
+                .delete(&format!("{kind}?gracePeriodSeconds=0"))
+                .success();
             wait_until("all are gone", || {
-                admin.get(kind).success()["items"].as_array().unwrap().is_empty()
+                admin.get(kind).success()["items"]
+                    .as_array()
+                    .unwrap()
+                    .is_empty()
             });
         }
         admin.delete(LEASE);
@@ -112,7 +117,11 @@ impl Bed {
     /// This cluster's id.
     pub fn id(&self) -> Owner {
         let namespace = self.admin.get("/api/v1/namespaces/kube-system").success();
-        namespace["metadata"]["uid"].as_str().unwrap().parse().unwrap()
+        namespace["metadata"]["uid"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     /// Publishes a kernel as an agent of this cluster would.
@@ -157,7 +166,9 @@ impl Bed {
     }
 
     pub fn delete_node(&self, name: &str) {
-        self.admin.delete(&format!("/api/v1/nodes/{name}")).success();
+        self.admin
+            .delete(&format!("/api/v1/nodes/{name}"))
+            .success();
     }
 
     /// A kernel's KernelHeader; null if there is none.
@@ -191,7 +202,9 @@ impl Bed {
         let found = conditions.unwrap_or_default().into_iter();
         let found = found.into_iter().find(|c| c["type"] == kind);
         let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
-        found.map_or_else(Default::default, |c| (word(&c["status"]), word(&c["reason"])))
+        found.map_or_else(Default::default, |c| {
+            (word(&c["status"]), word(&c["reason"]))
+        })
     }
 
     #[track_caller]
@@ -230,7 +243,10 @@ impl Bed {
 
     pub fn holder(&self) -> String {
         let lease = self.lease();
-        lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+        lease["spec"]["holderIdentity"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The keys in the store.
@@ -273,7 +289,9 @@ impl Bed {
     pub fn controller(&self, name: &str, flags: &[&str]) -> Controller {
         let controller = self.start(name, flags);
         wait_until("the controller is ready", || {
-            controller.page("/readyz").is_some_and(|(code, _)| code == 200)
+            controller
+                .page("/readyz")
+                .is_some_and(|(code, _)| code == 200)
         });
         controller
     }

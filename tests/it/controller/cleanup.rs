@@ -21,25 +21,38 @@ fn cleanup_removes_our_keys_and_references_and_nothing_else() {
         let theirs = serde_json::json!({"metadata": {"annotations": {"example.com/note": "keep"},
             "labels": {"example.com/pool": "blue"}}});
         let merge = crate::support::servers::api::MERGE;
-        bed.admin.patch("/api/v1/nodes/n07", merge, &theirs).success();
+        bed.admin
+            .patch("/api/v1/nodes/n07", merge, &theirs)
+            .success();
         let token = bed.plane.token("btfleet", "btfleet-cleanup", None);
         let kubeconfig = bed.plane.kubeconfig(&Credentials::Token(&token));
         let run = |flags: &[&str]| {
             let mut command = btfleet(bed.dir.path());
-            command.arg("cleanup").args(flags).env("KUBECONFIG", &kubeconfig);
+            command
+                .arg("cleanup")
+                .args(flags)
+                .env("KUBECONFIG", &kubeconfig);
             let out = command.output().unwrap();
             let said = String::from_utf8_lossy(&out.stderr).into_owned();
-            (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned(), said)
+            (
+                out.status.success(),
+                String::from_utf8_lossy(&out.stdout).into_owned(),
+                said,
+            )
         };
         // It says what it lacks before it removes anything.
         let (done, _, said) = run(&[]);
         assert!(!done && said.contains("--keep-refs"), "{said}");
         let (done, printed, said) = run(&[&bed.store_flag()]);
         assert!(done, "{said}");
-        assert!(printed.contains("from 60 nodes") && printed.contains("1 references"), "{printed}");
+        assert!(
+            printed.contains("from 60 nodes") && printed.contains("1 references"),
+            "{printed}"
+        );
         let nodes = bed.admin.get("/api/v1/nodes").success();
         for node in nodes["items"].as_array().unwrap() {
-            let text = node["metadata"]["annotations"].to_string() + &node["metadata"]["labels"].to_string();
+            let text = node["metadata"]["annotations"].to_string()
+                + &node["metadata"]["labels"].to_string();
             assert!(!text.contains("btfleet.dev/"), "{node}");
         }
         let n07 = bed.admin.get("/api/v1/nodes/n07").success();

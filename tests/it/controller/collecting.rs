@@ -122,7 +122,10 @@ fn a_kernel_that_no_node_names_goes_and_one_that_is_named_pinned_or_shared_stays
         let left = bed.keys();
         let of_it = left.iter().filter(|key| key.contains(&unused.digest.hex()));
         assert_eq!(of_it.count(), 0, "{left:?}");
-        assert!(!left.iter().any(|key| key.starts_with("aside/")), "{left:?}");
+        assert!(
+            !left.iter().any(|key| key.starts_with("aside/")),
+            "{left:?}"
+        );
         for kernel in [used, pinned, shared] {
             assert!(whole(&bed, kernel));
             assert!(!bed.kh(&kernel.digest).is_null());
@@ -177,7 +180,9 @@ fn a_wall_clock_that_jumps_ahead_collects_nothing_that_a_node_names() {
     std::thread::sleep(Duration::from_secs(12));
     assert!(whole(&bed, &unused));
     inside.clock.jump(60 * 86_400);
-    wait_until("the unused one goes", || !bed.has(&Object::Btf(unused.digest)));
+    wait_until("the unused one goes", || {
+        !bed.has(&Object::Btf(unused.digest))
+    });
     assert!(whole(&bed, &used));
     // Back again: what is unused from now on is not kept for as long as it had jumped.
     inside.clock.jump(-86_400);
@@ -296,7 +301,9 @@ fn nothing_that_a_node_names_is_lost_however_collectors_and_agents_meet() {
             let manifest = kernel.made.as_ref().unwrap().manifest.clone();
             runtime().block_on(async {
                 read::btf(&*bed.store, &kernel.digest, None).await.unwrap();
-                read::header(&*bed.store, &manifest.header_digest, None).await.unwrap();
+                read::header(&*bed.store, &manifest.header_digest, None)
+                    .await
+                    .unwrap();
                 let found = read::manifest(&*bed.store, &kernel.digest, manifest.generator).await;
                 assert_eq!(found.unwrap(), manifest);
             });
@@ -329,10 +336,8 @@ async fn say(bed: &Bed, node: &'static str, said: &Keys) {
         &kube::api::PatchParams::default(),
         &kube::api::Patch::Merge(patch),
     );
-    let asked = btfleet::cluster::client::ask::<serde::de::IgnoredAny>(
-        &bed.admin.client(),
-        request,
-    );
+    let asked =
+        btfleet::cluster::client::ask::<serde::de::IgnoredAny>(&bed.admin.client(), request);
     asked.await.unwrap();
 }
 

@@ -48,14 +48,20 @@ fn a_leader_that_is_paused_loses_the_lease_and_knows_it_when_it_wakes() {
     let version = bed.kh(&kernel.digest)["metadata"]["resourceVersion"].clone();
     first.signal("CONT");
     wait_until("one knows", || !leads(&first));
-    assert!(first.log().contains("not leading any more"), "{}", first.log());
+    assert!(
+        first.log().contains("not leading any more"),
+        "{}",
+        first.log()
+    );
     std::thread::sleep(Duration::from_secs(6));
     assert_eq!(bed.holder(), "two");
     assert!(leads(&second) && !leads(&first));
     // What the first had in hand did not overwrite the second's.
     let after = bed.kh(&kernel.digest);
     assert_eq!(after["status"]["nodes"], 1);
-    assert!(after["metadata"]["resourceVersion"] == version || after["status"]["conditions"].is_array());
+    assert!(
+        after["metadata"]["resourceVersion"] == version || after["status"]["conditions"].is_array()
+    );
     // It stands again.
     second.end();
     wait_until("one leads again", || bed.holder() == "one" && leads(&first));

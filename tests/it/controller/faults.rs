@@ -41,7 +41,9 @@ fn a_write_that_is_refused_for_good_is_not_hammered() {
         false => Fate::Through,
     });
     bed.node_with("a", &kernel);
-    wait_until("its KernelHeader is there", || !bed.kh(&kernel.digest).is_null());
+    wait_until("its KernelHeader is there", || {
+        !bed.kh(&kernel.digest).is_null()
+    });
     std::thread::sleep(Duration::from_secs(12));
     let asked = bed.proxy().asked();
     let tries = asked.iter().filter(|a| a.ends_with("/status")).count();
@@ -59,14 +61,19 @@ fn retry_after_is_obeyed() {
     let kernel = kernel("alpha");
     bed.publish(&kernel);
     let controller = bed.controller("one", &[]);
-    bed.proxy().plan(|asked| match asked.starts_with("POST") && asked.contains("kernelheaders") {
-        true => Fate::Status(429, 8),
-        false => Fate::Through,
-    });
+    bed.proxy().plan(
+        |asked| match asked.starts_with("POST") && asked.contains("kernelheaders") {
+            true => Fate::Status(429, 8),
+            false => Fate::Through,
+        },
+    );
     bed.node_with("a", &kernel);
     std::thread::sleep(Duration::from_secs(12));
     let asked = bed.proxy().asked();
-    let tries = asked.iter().filter(|a| a.starts_with("POST /apis/btfleet")).count();
+    let tries = asked
+        .iter()
+        .filter(|a| a.starts_with("POST /apis/btfleet"))
+        .count();
     assert!((1..=2).contains(&tries), "{tries}");
     bed.proxy().heal();
     bed.wait_until_verified(&kernel.digest);

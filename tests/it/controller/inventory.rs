@@ -135,10 +135,17 @@ fn an_outage_and_a_compaction_cost_no_restart_and_no_lost_update() {
     bed.plane.start_api_server();
     bed.delete_node("c");
     bed.wait_for_nodes(&kernel.digest, 2);
-    assert_eq!(bed.kh(&kernel.digest)["status"]["nodeNames"], json!(["b", "d"]));
+    assert_eq!(
+        bed.kh(&kernel.digest)["status"]["nodeNames"],
+        json!(["b", "d"])
+    );
     assert_eq!(controller.process.pid(), pid);
     assert!(super::bed::runs(pid.unwrap()));
-    assert!(controller.page("/livez").is_some_and(|(code, _)| code == 200));
+    assert!(
+        controller
+            .page("/livez")
+            .is_some_and(|(code, _)| code == 200)
+    );
 }
 
 #[test]
@@ -227,13 +234,23 @@ fn a_rollout_writes_a_status_at_most_once_in_five_seconds() {
     let last = Instant::now();
     bed.wait_for_nodes(&kernels[1].digest, 30);
     bed.wait_for_nodes(&kernels[0].digest, 0);
-    assert!(last.elapsed() < Duration::from_secs(10), "{:?}", last.elapsed());
+    assert!(
+        last.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        last.elapsed()
+    );
     let most = 2 + usize::try_from(began.elapsed().as_secs() / 5).unwrap();
     for kernel in &kernels {
         let path = format!("kernelheaders/{}/status", kernel.digest.kernel_id());
         let asked = bed.proxy().asked();
-        let writes = asked.iter().filter(|a| a.starts_with("PUT") && a.ends_with(&path));
-        assert!(writes.clone().count() <= most, "{} of {most}", writes.count());
+        let writes = asked
+            .iter()
+            .filter(|a| a.starts_with("PUT") && a.ends_with(&path));
+        assert!(
+            writes.clone().count() <= most,
+            "{} of {most}",
+            writes.count()
+        );
     }
     drop(controller);
 }
@@ -260,8 +277,7 @@ fn what_is_poisoned_in_the_store_is_put_right_or_taken_away() {
     let id = kernel.digest.kernel_id().to_string();
     wait_until("it is told", || bed.has_event(&id, "Repaired"));
     for object in ["header", "manifest"] {
-        let name =
-            format!("btfleet_controller_verification_failures_total{{object=\"{object}\"}}");
+        let name = format!("btfleet_controller_verification_failures_total{{object=\"{object}\"}}");
         assert!(controller.metric(&name) >= Some(1.0), "{name}");
     }
     let btf = Object::Btf(kernel.digest);

@@ -40,7 +40,9 @@ impl Proxy {
             let (client, state, cut) = (client.clone(), shared.clone(), cutter.subscribe());
             async move { answer(client, &state, cut, request).await }
         });
-        let listener = runtime().block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime()
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let serving = runtime().spawn(async move { axum::serve(listener, app).await.unwrap() });
         Proxy {
@@ -133,7 +135,9 @@ async fn answer(
     let until = async move {
         let _ = cut.changed().await;
     };
-    let body = Body::new(body).into_data_stream().take_until(Box::pin(until));
+    let body = Body::new(body)
+        .into_data_stream()
+        .take_until(Box::pin(until));
     let mut response = Response::new(Body::from_stream(body));
     *response.status_mut() = head.status;
     for name in ["content-type", "retry-after"] {

@@ -2,9 +2,7 @@
 
 use crate::support::stores::{Fault, Faulty, MemoryStore};
 use crate::tool::small_kernel;
-use btfleet::artifact::{
-    BtfDigest, Generator, HeaderDigest, Manifest, Object, compress,
-};
+use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Manifest, Object, compress};
 use btfleet::controller::{Repair, Verification, VerifyError, verify};
 use btfleet::store::{Contents, Kernel, Manner, Store, publish_and_look, read};
 use futures::TryStreamExt;
@@ -152,10 +150,7 @@ async fn whatever_is_wrong_or_missing_beside_a_right_btf_is_made_anew() {
         let found = verified(&store, &kernel.digest).await;
         assert!(found.verdict.verified.holds, "{name}");
         // What was absent is no failure; what was wrong is one.
-        let expected = (
-            usize::from(bytes.is_some()),
-            usize::from(bytes.is_none()),
-        );
+        let expected = (usize::from(bytes.is_some()), usize::from(bytes.is_none()));
         assert_eq!((found.repairs.len(), found.made.len()), expected, "{name}");
         assert_eq!(all(&store).await, right, "{name}");
         let again = verified(&store, &kernel.digest).await;
@@ -237,9 +232,15 @@ async fn btf_that_cannot_be_read_is_kept_and_has_no_manifest() {
     let kernel = Kernel::raw(blob.into());
     let store = MemoryStore::default();
     let me = "c1".parse().unwrap();
-    publish_and_look(&store, Contents::Kernel(&kernel), &me, &[], Manner::agent(1))
-        .await
-        .unwrap();
+    publish_and_look(
+        &store,
+        Contents::Kernel(&kernel),
+        &me,
+        &[],
+        Manner::agent(1),
+    )
+    .await
+    .unwrap();
     let found = verified(&store, &kernel.digest).await;
     assert_eq!(found.verdict.verified.reason, "Unreadable");
     assert!(found.verdict.verified.holds && found.verdict.stored.holds);
@@ -337,7 +338,13 @@ async fn a_store_that_fails_anywhere_is_tried_again_and_ends_right() {
             let first = verify(&faulty, kernel.digest, SystemTime::now(), &|| true).await;
             faulty.heal();
             if first.is_err() {
-                assert!(verified(&faulty, &kernel.digest).await.verdict.verified.holds);
+                assert!(
+                    verified(&faulty, &kernel.digest)
+                        .await
+                        .verdict
+                        .verified
+                        .holds
+                );
             }
             assert_eq!(all(&*store).await, right, "{call} {fault:?}");
         }
