@@ -28,9 +28,9 @@ pub struct Settings {
     pub arch: Option<Arch>,
     /// The first look of a fleet's agents is spread over this time.
     pub spread: Duration,
-    /// The Node is looked at this often at least.
+    /// The Node is looked at this often at least; most often a little sooner.
     pub look_every: Duration,
-    /// The store is looked at this often at least.
+    /// The store is looked at this often at least, likewise.
     pub resync_every: Duration,
     /// End after one look that needed nothing more, or failed.
     pub once: bool,
@@ -98,7 +98,7 @@ pub async fn run<C: Cluster>(settings: &Settings, parts: Parts<C>) -> Result<Sta
             Ok(Looked::Settled(_)) => {
                 away.reset();
                 refused.reset();
-                let next = settings.look_every.mul_f64(0.8 + 0.2 * random.f64());
+                let next = settings.look_every.mul_f64(0.75 + 0.2 * random.f64());
                 let due = agent.resync.saturating_duration_since(Instant::now());
                 next.min(due)
             }
@@ -272,7 +272,7 @@ impl<'a, C: Cluster> Agent<'a, C> {
     fn settled(&mut self, node: &Node, store: InStore) -> Looked {
         if store == InStore::Whole {
             let random = (self.seed % 1000) as f64 / 1000.0;
-            let pause = self.settings.resync_every.mul_f64(0.8 + 0.2 * random);
+            let pause = self.settings.resync_every.mul_f64(0.75 + 0.2 * random);
             self.resync = Instant::now() + pause;
         } else if store == InStore::Due {
             // There is nothing in the store to look at.
@@ -408,7 +408,7 @@ impl<'a, C: Cluster> Agent<'a, C> {
         let status = keys.annotations.status.clone().unwrap_or_default();
         tracing::info!(status, kernel = keys.labels.kernel, "the Node says so now");
         // What the store's trouble is about is told where it is met.
-        if !of_store && let Some(reason) = self.about(node) {
+        if !of_store && let Some(reason) = self.about(keys) {
             let release = self.host.release.as_deref().unwrap_or("?");
             let what = match reason {
                 Reason::NoBtf => format!("kernel {release} has no BTF"),
@@ -420,10 +420,10 @@ impl<'a, C: Cluster> Agent<'a, C> {
     }
 
     /// Why a Node is told something else than that it is ready.
-    fn about(&self, node: &Node) -> Option<Reason> {
+    fn about(&self, keys: &Keys) -> Option<Reason> {
         match &self.finding {
-            _ if self.unlike.is_some() && self.finding.is_none() => Some(Reason::BootMismatch),
-            _ if !plan::fits(&self.host, &node.status.node_info) => Some(Reason::BootMismatch),
+            // Said without one: boot ids cannot agree.
+            _ if keys.annotations.boot_id.is_none() => Some(Reason::BootMismatch),
             Some(Finding::NoBtf) => Some(Reason::NoBtf),
             Some(Finding::Unreadable(_) | Finding::Kernel { why: Some(_), .. }) => {
                 Some(Reason::UnreadableBtf)

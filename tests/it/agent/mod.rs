@@ -8,5 +8,6 @@ mod fake;
 mod faults;
 mod kills;
 mod listing;
+mod memory;
 mod mends;
 pub mod proxy;
