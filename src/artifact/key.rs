@@ -103,6 +103,11 @@ impl Object {
         Key(format!("aside/{cluster}/"))
     }
 
+    /// The folder of what all clusters' controllers have set aside.
+    pub fn all_aside() -> Key {
+        Key("aside/".to_owned())
+    }
+
     /// The object's copy among what `cluster` has set aside.
     pub fn aside(&self, cluster: &Owner) -> Object {
         Object::Aside(cluster.clone(), Box::new(self.clone()))
@@ -121,6 +126,11 @@ impl Object {
     /// The folder of all references.
     pub fn refs() -> Key {
         Key(Object::REFS.to_owned())
+    }
+
+    /// The folder of all BTF.
+    pub fn btf() -> Key {
+        Key(Object::BTF.to_owned())
     }
 
     /// The folder of all manifests.

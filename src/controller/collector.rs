@@ -1,6 +1,7 @@
 //! The effects of collection: does what a [`Plan`] asks for, and tells it what was seen.
 
 use super::api::Api;
+use super::clock::Clock;
 use super::collect::{Claims, DEADLINE, Moment, Outcome, Plan, Seen, Step};
 use super::inventory::PIN;
 use crate::artifact::{BtfDigest, Key, MAX_BLOB, Object, Owner, compressed_limit};
@@ -11,7 +12,6 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::time::Instant;
 use tokio::time::timeout;
 
 /// Why a plan broke off.
@@ -43,6 +43,8 @@ pub struct Hands<'a> {
     pub me: &'a Owner,
     /// Whether this process leads.
     pub fence: &'a Fence,
+    /// By which the plan's time goes.
+    pub clock: &'a Clock,
 }
 
 impl Hands<'_> {
@@ -53,9 +55,12 @@ impl Hands<'_> {
     pub async fn carry_out(&self, plan: &mut (dyn Plan + Send)) -> Result<Outcome, StepError> {
         let mut seen = Seen::Nothing;
         loop {
+            // The Lease's age is the machine's, on whichever clock.
+            let now = self.clock.now();
+            let age = self.fence.renewed().elapsed();
             let at = Moment {
-                now: Instant::now(),
-                lease: self.fence.renewed(),
+                now,
+                lease: now.checked_sub(age).unwrap_or(now),
             };
             let step = plan.next(seen, at);
             tracing::debug!(?step, "collection");
@@ -127,6 +132,15 @@ impl Hands<'_> {
                 _ => {}
             }
         }
+        let manifests = self.list(&Object::manifests_of(kernel)).await?;
+        let of_it = |o: &Object| matches!(o, Object::Manifest(btf, _) if btf == kernel);
+        claims.published = manifests.iter().any(of_it);
+        claims.rival = self.list(&Object::all_aside()).await?.iter().any(|object| {
+            let Object::Aside(owner, copied) = object else {
+                return false;
+            };
+            owner != self.me && matches!(**copied, Object::Ref(btf, _) if btf == *kernel)
+        });
         let object = self.api.get(kernel).await?;
         let annotations = object.and_then(|object| object.metadata.annotations);
         claims.pinned = annotations.is_some_and(|a| a.contains_key(PIN));

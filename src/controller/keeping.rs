@@ -1,14 +1,15 @@
 //! This cluster's references, and collection: what is kept in the store, and what goes.
 
+use super::clock::Clock;
 use super::collect::{
-    Collection, Mode, Outcome, OwnRefs, Plan, RefWrite, Resume, Schedule, Sweep, TAKEOVER, Unnamed,
-    Unused,
+    Collection, Mode, Outcome, OwnRefs, Plan, RefWrite, Resume, Schedule, Sweep, TAKEOVER,
+    Unclaimed, Unused,
 };
 use super::collector::Hands;
 use super::event::Reason;
 use super::leader::{Leader, lock};
 use super::status::time;
-use crate::artifact::{BtfDigest, Generator, Object, Owner};
+use crate::artifact::{BtfDigest, Generator, HeaderDigest, Object, Owner};
 use crate::store::{self, look};
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -122,14 +123,17 @@ impl Leader<'_> {
         let clock = &self.settings.clock;
         let dry_run = self.settings.schedule.mode == Mode::DryRun;
         let mut watch = Watch::default();
-        let mut unnamed = Unnamed::default();
+        let mut unnamed: Unclaimed<HeaderDigest> = Unclaimed::default();
+        let mut unclaimed: Unclaimed<BtfDigest> = Unclaimed::default();
+        let real = Clock::default();
         let mut swept: Option<Instant> = None;
         // What the last leader sent has settled by then.
         let mut resumed = false;
         loop {
             if !resumed {
                 clock.sleep(TAKEOVER).await;
-                resumed = self.carry_out(me, &mut Resume::new(me.clone()), None).await;
+                let mut plan = Resume::new(me.clone());
+                resumed = self.carry_out(me, &mut plan, None, &real).await;
                 continue;
             }
             clock.sleep(EVERY).await;
@@ -144,14 +148,26 @@ impl Leader<'_> {
                 watch.last = Some(now);
                 watch.tried.insert(kernel, now);
                 let mut plan = Collection::new(kernel, me.clone(), dry_run);
-                resumed = self.carry_out(me, &mut plan, Some(&kernel)).await;
+                resumed = self.carry_out(me, &mut plan, Some(&kernel), &real).await;
                 continue;
             }
-            let is_due = |at: Instant| now.saturating_duration_since(at) >= Unnamed::PATIENCE;
+            let is_due =
+                |at: Instant| now.saturating_duration_since(at) >= Unclaimed::<BtfDigest>::PATIENCE;
             if schedule.mode != Mode::Off && swept.is_none_or(is_due) {
                 swept = Some(now);
+                match self.kernels_without_refs().await {
+                    Ok(found) => {
+                        let due = unclaimed.note(found.keys().copied(), now);
+                        let since = |kernel| (kernel, found.get(&kernel).copied().flatten());
+                        let due = due.into_iter().map(since);
+                        watch.unclaimed = due.filter_map(|(k, at)| Some((k, at?))).collect();
+                    }
+                    Err(e) => {
+                        self.store_failed("listing kernels", &e);
+                    }
+                }
                 let mut plan = Sweep::new(me.clone(), unnamed.clone(), dry_run);
-                resumed = self.carry_out(me, &mut plan, None).await;
+                resumed = self.carry_out(me, &mut plan, None, clock).await;
                 unnamed = plan.into_unnamed();
             }
         }
@@ -170,8 +186,10 @@ impl Leader<'_> {
                 found.push((*kernel, since, object.pinned));
             }
         }
-        for (kernel, since) in lock(&self.strays).iter() {
-            if !named.contains(kernel) && inventory.get(kernel).is_none() {
+        let strays = lock(&self.strays).clone();
+        for (kernel, since) in strays.iter().chain(&watch.unclaimed) {
+            let is_new = found.iter().all(|(known, ..)| known != kernel);
+            if is_new && !named.contains(kernel) && inventory.get(kernel).is_none() {
                 found.push((*kernel, *since, false));
             }
         }
@@ -191,13 +209,45 @@ impl Leader<'_> {
         watch.unused = found.into_iter().map(unused).collect();
     }
 
+    /// Kernels of which there is something and that nobody has a reference to, and when their BTF was written: what a
+    /// publisher left that died, or what was unpinned.
+    async fn kernels_without_refs(
+        &self,
+    ) -> Result<BTreeMap<BtfDigest, Option<SystemTime>>, store::Error> {
+        let mut found: BTreeMap<BtfDigest, Option<SystemTime>> = BTreeMap::new();
+        for folder in [Object::btf(), Object::kernels()] {
+            let mut entries = self.store.list(Some(&folder));
+            while let Some(entry) = entries.try_next().await? {
+                if let Some(Object::Btf(kernel) | Object::Manifest(kernel, _)) =
+                    Object::parse(&entry.key)
+                {
+                    found.entry(kernel).or_insert(entry.modified);
+                }
+            }
+        }
+        let mut entries = self.store.list(Some(&Object::refs()));
+        while let Some(entry) = entries.try_next().await? {
+            if let Some(Object::Ref(kernel, _)) = Object::parse(&entry.key) {
+                found.remove(&kernel);
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether it came to an end; if not, a [`Resume`] must be next.
-    async fn carry_out(&self, me: &Owner, plan: &mut (dyn Plan + Send), of: Option<&BtfDigest>) -> bool {
+    async fn carry_out(
+        &self,
+        me: &Owner,
+        plan: &mut (dyn Plan + Send),
+        of: Option<&BtfDigest>,
+        clock: &Clock,
+    ) -> bool {
         let hands = Hands {
             store: self.store,
             api: self.api,
             me,
             fence: &self.fence,
+            clock,
         };
         let about = of.map(|kernel| self.about(kernel));
         let done = {
@@ -255,6 +305,8 @@ impl Leader<'_> {
 #[derive(Default)]
 struct Watch {
     unused: Vec<Unused>,
+    /// Of which nobody has a reference, for a day.
+    unclaimed: Vec<(BtfDigest, SystemTime)>,
     tried: BTreeMap<BtfDigest, Instant>,
     last: Option<Instant>,
 }

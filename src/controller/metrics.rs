@@ -34,8 +34,9 @@ pub struct Metrics {
 }
 
 /// How collections end.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "kept",
+    "rival",
     "shared",
     "would",
     "put_back",
@@ -246,6 +247,7 @@ impl Metrics {
         let word = match outcome {
             Some(Outcome::Kept) => "kept",
             Some(Outcome::Shared) => "shared",
+            Some(Outcome::Rival) => "rival",
             Some(Outcome::Would) => "would",
             Some(Outcome::PutBack) => "put_back",
             Some(Outcome::Collected) => "collected",

@@ -5,6 +5,7 @@ mod admission;
 mod agent;
 mod canonical;
 mod cli;
+mod collection;
 mod conformance;
 #[cfg(feature = "cluster")]
 mod controller;

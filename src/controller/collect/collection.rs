@@ -6,8 +6,8 @@ use crate::artifact::{BtfDigest, Object, Owner};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-/// Removes a kernel that no own Node named for long: look who wants it → set everything aside → remove the own
-/// reference, manifests, index entries and BTF → look again → put all of it back, or drop it and the KernelHeader.
+/// Removes a kernel that no own Node named for long: mark it → look who wants it → set everything aside → remove the
+/// own reference, manifests, index entries and BTF → look again → put all of it back, or drop it and the KernelHeader.
 ///
 /// Where others have references, only the own one is removed: the last of them collects. Headers stay, since other
 /// kernels may share them ([`super::Sweep`]); they are set aside all the same, so that what is put back is whole.
@@ -22,7 +22,7 @@ pub struct Collection {
     looked: Option<Instant>,
     /// Others have references.
     shared: bool,
-    /// What was set aside, in that order.
+    /// What was set aside.
     aside: Vec<Object>,
     /// Something was removed: from now on the own reference is a claim like any other.
     removed: bool,
@@ -31,6 +31,7 @@ pub struct Collection {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Stage {
     Begin,
+    Marking,
     FirstLook,
     Manifests,
     Reading {
@@ -79,23 +80,32 @@ impl Collection {
     fn next_stage(&mut self, seen: Seen, at: Moment) -> Step {
         let stage = std::mem::replace(&mut self.stage, Stage::Begin);
         match (stage, seen) {
+            (Stage::Begin, Seen::Nothing) if self.dry_run => self.look(Stage::FirstLook),
             (Stage::Begin, Seen::Nothing) => {
-                self.stage = Stage::FirstLook;
-                Step::Look(self.kernel)
+                self.stage = Stage::Marking;
+                set_aside(&self.own_ref(), &self.me)
+            }
+            (Stage::Marking, Seen::Done) => {
+                self.aside.push(self.own_ref());
+                self.look(Stage::FirstLook)
             }
             (Stage::FirstLook, Seen::Claims(claims)) => {
                 self.looked = Some(at.now);
-                match self.judge(claims) {
-                    Some(outcome) => self.end(outcome),
+                let rival = claims.rival.then_some(Outcome::Rival);
+                match rival.or_else(|| self.judge(claims)) {
+                    Some(outcome) => self.drop_aside(outcome),
                     None if self.dry_run => self.end(Outcome::Would),
-                    None => self.gather(),
+                    None => {
+                        self.stage = Stage::Manifests;
+                        Step::List(Object::manifests_of(&self.kernel))
+                    }
                 }
             }
             (Stage::Manifests, Seen::Objects(mut listed)) => {
                 listed.retain(
                     |object| matches!(object, Object::Manifest(btf, _) if *btf == self.kernel),
                 );
-                let found = vec![self.own_ref(), Object::Btf(self.kernel)];
+                let found = vec![Object::Btf(self.kernel)];
                 self.read([found, listed.clone()].concat(), listed)
             }
             (Stage::Reading { mut found, unread }, Seen::Names(header)) => {
@@ -127,11 +137,13 @@ impl Collection {
                 }
             }
             (Stage::Removing { todo }, Seen::Done) => self.removing(todo, at),
-            (Stage::LastLook, Seen::Claims(claims)) => match (self.claimed(claims), self.shared) {
-                (true, _) => self.put_back(),
-                (false, true) => self.drop_aside(Outcome::Shared),
-                (false, false) => self.drop_aside(Outcome::Collected),
-            },
+            (Stage::LastLook, Seen::Claims(claims)) => {
+                match (self.claimed_at_last(claims), self.shared) {
+                    (true, _) => self.put_back(),
+                    (false, true) => self.drop_aside(Outcome::Shared),
+                    (false, false) => self.drop_aside(Outcome::Collected),
+                }
+            }
             (Stage::Ending(undo, outcome), Seen::Done) => self.ending(undo, outcome),
             (Stage::Forgetting, Seen::Done) => self.end(Outcome::Collected),
             (Stage::Ended(outcome), _) => self.end(outcome),
@@ -150,10 +162,9 @@ impl Collection {
         (claims.others && !claims.own).then_some(Outcome::Shared)
     }
 
-    /// Finds what there is of the kernel.
-    fn gather(&mut self) -> Step {
-        self.stage = Stage::Manifests;
-        Step::List(Object::manifests_of(&self.kernel))
+    fn look(&mut self, then: Stage) -> Step {
+        self.stage = then;
+        Step::Look(self.kernel)
     }
 
     fn read(&mut self, found: Vec<Object>, mut unread: Vec<Object>) -> Step {
@@ -183,19 +194,18 @@ impl Collection {
             _ => !self.shared,
         };
         let mut todo: Vec<Object> = self.aside.iter().filter(goes).cloned().collect();
+        in_order(&mut todo);
         todo.sort_by_key(|object| matches!(object, Object::Btf(_)));
         self.removing(todo.into(), at)
     }
 
     fn removing(&mut self, mut todo: VecDeque<Object>, at: Moment) -> Step {
         let Some(object) = todo.front() else {
-            self.stage = Stage::LastLook;
-            return Step::Look(self.kernel);
+            return self.look(Stage::LastLook);
         };
         let fresh = |looked| at.now.saturating_duration_since(looked) <= FENCE;
         if !self.looked.is_some_and(fresh) {
-            self.stage = Stage::AnotherLook { todo };
-            return Step::Look(self.kernel);
+            return self.look(Stage::AnotherLook { todo });
         }
         let step = Step::Remove(object.clone());
         todo.pop_front();
@@ -209,14 +219,19 @@ impl Collection {
         claims.here() || (!self.shared && (claims.own || claims.others))
     }
 
+    /// The same once all is removed: a manifest that is there by now has lost its BTF.
+    fn claimed_at_last(&self, claims: Claims) -> bool {
+        self.claimed(claims) || (!self.shared && claims.published)
+    }
+
     fn put_back(&mut self) -> Step {
         let aside = std::mem::take(&mut self.aside);
-        let undo = Undo::new(&self.me, aside.clone(), aside);
+        let undo = Undo::new(&self.me, aside, |_| true);
         self.ending(undo, Outcome::PutBack)
     }
 
     fn drop_aside(&mut self, outcome: Outcome) -> Step {
-        let undo = Undo::new(&self.me, Vec::new(), std::mem::take(&mut self.aside));
+        let undo = Undo::new(&self.me, std::mem::take(&mut self.aside), |_| false);
         self.ending(undo, outcome)
     }
 

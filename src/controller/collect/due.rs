@@ -35,7 +35,9 @@ impl FromStr for Mode {
     }
 }
 
-/// A kernel that no own Node names: one that has a KernelHeader, or a stray reference ([`OwnRefs::strays`]).
+/// A kernel that no own Node names: one that has a KernelHeader; or has none, but a stray reference
+/// ([`OwnRefs::strays`]), or objects in the store and no reference of anyone ([`super::Unclaimed`]), as an unpinned
+/// kernel has, or what a publisher left that died.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unused {
     /// The kernel.

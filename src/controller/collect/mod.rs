@@ -6,8 +6,9 @@
 //!
 //! **Why it holds.** A publisher writes its claim (its reference, its Node's annotation), and then looks whether all
 //! objects are there. A collector removes, and then looks whether there is a claim. Whichever looks last sees the
-//! other. And before anything is removed, the reference included, it is set aside ([`Object::Aside`]), in the store
-//! and not in memory: so a claim that was seen late is met in full, by this leader or, if it dies, by the next.
+//! other. Before anything is removed it is set aside ([`Object::Aside`]), in the store and not in memory: so a claim
+//! that was seen late is met in full, by this leader or, if it dies, by the next. And the first thing set aside is the
+//! own reference: it marks the kernel as being collected, and of two clusters that do, one sees the other's mark.
 //!
 //! **What the loop around it promises.**
 //! 1. One plan of a cluster at a time, and nothing else is written about its kernel meanwhile. [`Resume`] comes first
@@ -29,7 +30,7 @@ use std::time::{Duration, Instant};
 pub use collection::Collection;
 pub use due::{Mode, NotAMode, OwnRefs, RefWrite, Schedule, Unused};
 pub use resume::Resume;
-pub use sweep::{Sweep, Unnamed};
+pub use sweep::{Sweep, Unclaimed};
 
 /// Nothing is removed on looks, and nothing written on a Lease, that are older than this.
 pub const FENCE: Duration = Duration::from_secs(10);
@@ -66,7 +67,8 @@ impl Moment {
 /// What is to be done next.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Step {
-    /// List the kernel's references, read its KernelHeader and all own Nodes, by quorum. Gives [`Seen::Claims`].
+    /// List the kernel's references, its manifests, and what others have set aside; read its KernelHeader and all own
+    /// Nodes, by quorum. In any order. Gives [`Seen::Claims`].
     Look(BtfDigest),
     /// List a folder. Gives [`Seen::Objects`].
     List(Key),
@@ -141,6 +143,10 @@ pub struct Claims {
     pub named: bool,
     /// Its KernelHeader is annotated `btfleet.dev/pin`.
     pub pinned: bool,
+    /// It has a manifest.
+    pub published: bool,
+    /// Another cluster has set its reference to this kernel aside: it is collecting the kernel.
+    pub rival: bool,
 }
 
 impl Claims {
@@ -156,6 +162,8 @@ pub enum Outcome {
     Kept,
     /// Others want the kernel: only this cluster's reference was removed, if there was one.
     Shared,
+    /// Another cluster is collecting it.
+    Rival,
     /// It would have been removed, but for the dry run.
     Would,
     /// It was claimed while it was removed, and is whole again.

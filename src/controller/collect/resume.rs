@@ -1,6 +1,6 @@
 //! Taking over: what a plan that broke off had set aside is put back.
 
-use super::undo::{Undo, in_order};
+use super::undo::Undo;
 use super::{Moment, Outcome, Plan, Seen, Step};
 use crate::artifact::{Object, Owner};
 
@@ -39,10 +39,14 @@ impl Plan for Resume {
                     Object::Aside(owner, original) if owner == self.me => Some(*original),
                     _ => None,
                 };
-                let mut aside: Vec<Object> = listed.into_iter().filter_map(mine).collect();
-                in_order(&mut aside);
-                let count = aside.len();
-                self.stage = Stage::Undoing(Undo::new(&self.me, aside.clone(), aside), count);
+                let aside: Vec<Object> = listed.into_iter().filter_map(mine).collect();
+                let marked = aside.iter().any(|object| matches!(object, Object::Ref(..)));
+                // Without the mark a kernel is whole, or its removal stands. A sweep has no mark; a
+                // header too many is no harm, the next sweep finds it.
+                let back = |object: &Object| marked || matches!(object, Object::Header(_));
+                let undo = Undo::new(&self.me, aside, back);
+                let count = undo.left();
+                self.stage = Stage::Undoing(undo, count);
             }
             (Stage::Listing, _) => return Step::End(Outcome::CutShort("no listing came")),
             (Stage::Undoing(..), _) => {}

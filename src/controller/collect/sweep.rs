@@ -1,34 +1,34 @@
 //! Removing headers that no manifest names.
 
-use super::undo::{Undo, in_order, set_aside};
+use super::undo::{Undo, set_aside};
 use super::{Moment, Outcome, Plan, Seen, Step};
 use crate::artifact::{HeaderDigest, Object, Owner};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// The headers that no manifest named when this leader looked, and since when. A leader keeps it from one sweep to
-/// the next; a new leader begins anew.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct Unnamed(BTreeMap<HeaderDigest, Instant>);
+/// Things that nobody claimed when this leader looked, and since when: headers that no manifest names; kernels (BTF or
+/// manifests) that have no reference at all. A leader keeps it from one sweep to the next; a new leader begins anew.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Unclaimed<T>(BTreeMap<T, Instant>);
 
-impl Unnamed {
-    /// A header goes once it was named by nothing in two sweeps that are this far apart: a publisher that is at work
-    /// has long written its manifest by then, and a kernel that is claimed again finds its header.
+impl<T> Default for Unclaimed<T> {
+    fn default() -> Unclaimed<T> {
+        Unclaimed(BTreeMap::new())
+    }
+}
+
+impl<T: Ord + Copy> Unclaimed<T> {
+    /// What is there goes once it was claimed by nothing in two sweeps that are this far apart: a publisher that is at
+    /// work has long written its claim by then.
     pub const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-    /// Takes what there is and what is named at `now`, and gives what is to go.
-    fn note(
-        &mut self,
-        present: &BTreeSet<HeaderDigest>,
-        named: &BTreeSet<HeaderDigest>,
-        now: Instant,
-    ) -> Vec<HeaderDigest> {
-        let unnamed = present.difference(named).copied();
-        let since = |header| (header, self.0.get(&header).copied().unwrap_or(now));
-        self.0 = unnamed.map(since).collect();
-        let due = |since: Instant| now.saturating_duration_since(since) >= Unnamed::PATIENCE;
+    /// Takes what is there unclaimed at `now`, and gives what was so in a sweep long before.
+    pub fn note(&mut self, unclaimed: impl Iterator<Item = T>, now: Instant) -> Vec<T> {
+        let since = |thing| (thing, self.0.get(&thing).copied().unwrap_or(now));
+        self.0 = unclaimed.map(since).collect();
+        let due = |since: Instant| now.saturating_duration_since(since) >= Unclaimed::<T>::PATIENCE;
         let due = self.0.iter().filter(|(_, since)| due(**since));
-        due.map(|(header, _)| *header).collect()
+        due.map(|(thing, _)| *thing).collect()
     }
 }
 
@@ -38,7 +38,7 @@ impl Unnamed {
 pub struct Sweep {
     me: Owner,
     dry_run: bool,
-    unnamed: Unnamed,
+    unnamed: Unclaimed<HeaderDigest>,
     stage: Stage,
     aside: Vec<Object>,
 }
@@ -57,7 +57,7 @@ enum Stage {
 
 impl Sweep {
     /// By the controller of the cluster `me`; a dry run ends where something would be written.
-    pub fn new(me: Owner, unnamed: Unnamed, dry_run: bool) -> Sweep {
+    pub fn new(me: Owner, unnamed: Unclaimed<HeaderDigest>, dry_run: bool) -> Sweep {
         Sweep {
             me,
             dry_run,
@@ -68,7 +68,7 @@ impl Sweep {
     }
 
     /// What the next sweep has to know.
-    pub fn into_unnamed(self) -> Unnamed {
+    pub fn into_unnamed(self) -> Unclaimed<HeaderDigest> {
         self.unnamed
     }
 
@@ -88,7 +88,9 @@ impl Sweep {
                 Step::ReadAll
             }
             (Stage::Reading(present), Seen::Named(named)) => {
-                let doomed = self.unnamed.note(&present, &named, at.now);
+                let doomed = self
+                    .unnamed
+                    .note(present.difference(&named).copied(), at.now);
                 match self.dry_run {
                     true => Step::End(Outcome::WouldSweep(doomed.len())),
                     false => self.set_aside(doomed.into_iter().map(Object::Header).collect()),
@@ -102,13 +104,13 @@ impl Sweep {
             }
             (Stage::Removing { todo }, Seen::Done) => self.remove(todo),
             (Stage::ReadingAgain, Seen::Named(named)) => {
-                let mut aside = std::mem::take(&mut self.aside);
-                in_order(&mut aside);
-                let named =
-                    |object: &&Object| matches!(object, Object::Header(h) if named.contains(h));
-                let back: Vec<Object> = aside.iter().filter(named).cloned().collect();
-                let removed = aside.len().saturating_sub(back.len());
-                self.end_with(Undo::new(&self.me, back, aside), removed)
+                let aside = std::mem::take(&mut self.aside);
+                let all = aside.len();
+                let back =
+                    |object: &Object| matches!(object, Object::Header(h) if named.contains(h));
+                let undo = Undo::new(&self.me, aside, back);
+                let removed = all.saturating_sub(undo.left());
+                self.end_with(undo, removed)
             }
             (Stage::Ending { undo, removed }, Seen::Done) => self.end_with(undo, removed),
             (Stage::Ended(outcome), _) => Step::End(outcome),

@@ -261,13 +261,14 @@ fn nothing_that_a_node_names_is_lost_however_collectors_and_agents_meet() {
     while Instant::now() < until {
         rounds += 1;
         // One collector, and two agents of which each begins at some time during it.
-        let fence = Fence::new(Instant::now());
+        let (fence, clock) = (Fence::new(Instant::now()), Clock::default());
         let kernel = &kernels[chance.usize(..2)];
         let hands = Hands {
             store: &*bed.store,
             api: &api,
             me: &me,
             fence: &fence,
+            clock: &clock,
         };
         let mut plan = Collection::new(kernel.digest, me.clone(), false);
         let pauses = [chance.u64(..60), chance.u64(..60)];
@@ -354,11 +355,13 @@ fn a_collector_that_may_lead_no_longer_removes_nothing() {
     );
     let me = bed.id();
     let fence = Fence::new(Instant::now() - Duration::from_secs(11));
+    let clock = Clock::default();
     let hands = Hands {
         store: &*bed.store,
         api: &api,
         me: &me,
         fence: &fence,
+        clock: &clock,
     };
     let mut plan = Collection::new(kernel.digest, me.clone(), false);
     let outcome = runtime().block_on(hands.carry_out(&mut plan)).unwrap();
