@@ -120,6 +120,11 @@ impl ControlPlane {
         self.folder.path().join("ca.pem")
     }
 
+    /// The API server's.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Of group system:masters.
     pub fn admin(&self) -> Api {
         let admin = self.admin.get_or_init(|| Api::new(&self.admin_kubeconfig));
