@@ -104,7 +104,7 @@ fn node(n: usize, kernel: &Kernel) -> Value {
         "spec": {"podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"], "providerID": format!("aws:///eu/i-{n:017x}")},
     });
     for label in 0..20 {
-        node["metadata"]["labels"][format!("example.com/label-{label}")] = json!("some value");
+        node["metadata"]["labels"][format!("example.com/label-{label}")] = json!("some-value");
     }
     let now = "2026-01-01T00:00:00Z";
     let conditions: Vec<Value> = ["MemoryPressure", "DiskPressure", "PIDPressure", "Ready"]
