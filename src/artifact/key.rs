@@ -103,6 +103,11 @@ impl Object {
         Key(format!("aside/{cluster}/"))
     }
 
+    /// The folder of what all clusters' controllers have set aside.
+    pub fn all_aside() -> Key {
+        Key("aside/".to_owned())
+    }
+
     /// The object's copy among what `cluster` has set aside.
     pub fn aside(&self, cluster: &Owner) -> Object {
         Object::Aside(cluster.clone(), Box::new(self.clone()))
@@ -111,6 +116,26 @@ impl Object {
     /// The folder of a kernel's manifests.
     pub fn manifests_of(btf: &BtfDigest) -> Key {
         Key(format!("kernels/sha256/{}/", btf.hex()))
+    }
+
+    /// The folder of a kernel's references.
+    pub fn refs_of(btf: &BtfDigest) -> Key {
+        Key(format!("refs/{}/", btf.hex()))
+    }
+
+    /// The folder of all references.
+    pub fn refs() -> Key {
+        Key(Object::REFS.to_owned())
+    }
+
+    /// The folder of all BTF.
+    pub fn btf() -> Key {
+        Key(Object::BTF.to_owned())
+    }
+
+    /// The folder of all manifests.
+    pub fn kernels() -> Key {
+        Key(Object::KERNELS.to_owned())
     }
 
     /// The folder of all index entries.
