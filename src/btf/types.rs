@@ -77,16 +77,19 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) fn known(raw: u32) -> Option<Kind> {
+    /// The kind whose number ends in these five bits.
+    #[inline]
+    pub(super) const fn from_low_bits(raw: u32) -> Kind {
         use Kind::*;
-        const ALL: [Kind; 20] = [
+        const ALL: [Kind; 32] = [
             Void, Int, Ptr, Array, Struct, Union, Enum, Fwd, Typedef, Volatile, Const, Restrict,
-            Func, FuncProto, Var, Datasec, Float, DeclTag, TypeTag, Enum64,
+            Func, FuncProto, Var, Datasec, Float, DeclTag, TypeTag, Enum64, Unknown, Unknown,
+            Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown,
+            Unknown,
         ];
-        match raw {
-            0 => None,
-            n => ALL.get(n as usize).copied(),
-        }
+        // Five bits are less than 32.
+        #[allow(clippy::indexing_slicing)]
+        ALL[(raw & 31) as usize]
     }
 
     /// The kernel's name of the kind, without `BTF_KIND_`.
@@ -129,7 +132,7 @@ impl Kind {
 
     /// Whether the word behind a type's info is the id of another type, not a size.
     #[inline]
-    pub fn refers(self) -> bool {
+    pub const fn refers(self) -> bool {
         matches!(
             self,
             Kind::Ptr

@@ -3,13 +3,15 @@
 use super::input::{self, Input};
 use super::note;
 use super::output::Output;
+use super::room::room;
 use crate::cli::{Dump, DumpFormat};
 use anyhow::{Context, Result};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest};
 use btfleet::btf::{Btf, relocate};
+use btfleet::dump::{ROOM, header_for, header_parts};
 use btfleet::relo::json;
 use std::borrow::Cow;
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -24,35 +26,46 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     };
     let input = input::read(&path)?;
     let base = read_base(args.base.clone(), &path, &input)?;
-    // Outlives the thread that hashes it.
-    let header = OnceLock::new();
+    // Both outlive the threads that look at them.
+    let mut room = room(ROOM)?;
+    let narrow = OnceLock::new();
     thread::scope(|s| {
         // In here, so that it is closed, and the helper ends, however this ends.
-        let (to_hash, hashable) = mpsc::channel::<&[u8]>();
+        let (done, parts) = mpsc::channel::<&[u8]>();
         let blob: &[u8] = &input.btf;
-        // One helper hashes: the input while it is parsed and printed, the header while it is written.
-        let helper = s.spawn(move || {
-            let btf = BtfDigest::of(blob);
-            let header = hashable.recv().ok().map(HeaderDigest::of);
-            (btf, header)
-        });
-        let made = with_btf(&input, base.as_ref(), |btf| match args.format {
-            DumpFormat::Json => print_json(btf, args).map(|()| None),
-            DumpFormat::C => print(btf, args).map(Some),
-        })?;
-        if let Some(made) = made {
-            let made: &[u8] = header.get_or_init(|| made);
-            if args.types.is_empty() {
-                // The helper lives until this is closed.
-                let _ = to_hash.send(made);
+        // One helper hashes: the input while it is parsed, the header while it is printed.
+        let helper = s.spawn(move || (BtfDigest::of(blob), HeaderDigest::of_parts(parts)));
+        let mut made: Vec<&[u8]> = Vec::new();
+        let whole = args.format == DumpFormat::C && args.types.is_empty();
+        with_btf(&input, base.as_ref(), |btf| match args.format {
+            DumpFormat::Json => print_json(btf, args),
+            DumpFormat::C if whole => {
+                let part = |text| {
+                    made.push(text);
+                    // The helper lives until this is closed.
+                    let _ = done.send(text);
+                };
+                header_parts(btf, &mut room, part).context(NO_HEADER)
             }
-            Output::new(args.output.as_deref())?.put(made)?;
+            DumpFormat::C => {
+                let names: Vec<&str> = args.types.iter().map(String::as_str).collect();
+                let text = header_for(btf, &names).context(NO_HEADER)?;
+                made.push(narrow.get_or_init(|| text));
+                Ok(())
+            }
+        })?;
+        drop(done);
+        if args.format == DumpFormat::C {
+            let mut out = Output::new(args.output.as_deref())?;
+            for text in made {
+                out.write_all(text).with_context(|| out.trouble())?;
+            }
+            out.finish()?;
         }
-        drop(to_hash);
         let (btf, header) = helper.join().expect("hashing does not panic");
         if args.digests {
             note(&format!("btf-digest {btf}"));
-            if let Some(header) = header {
+            if whole {
                 note(&format!("header-digest {header}"));
                 note(&format!("generator {}", Generator::OWN));
             }
@@ -60,6 +73,8 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
         Ok(ExitCode::SUCCESS)
     })
 }
+
+const NO_HEADER: &str = "no header can be made of it";
 
 fn print_json(btf: &Btf<'_>, args: &Dump) -> Result<()> {
     let names: Vec<&str> = args.types.iter().map(String::as_str).collect();
@@ -71,17 +86,6 @@ fn print_json(btf: &Btf<'_>, args: &Dump) -> Result<()> {
     }
     let out = out.into_inner().map_err(io::IntoInnerError::into_error);
     out.context(trouble)?.finish()
-}
-
-fn print(btf: &Btf<'_>, args: &Dump) -> Result<Vec<u8>> {
-    let header = match args.types.as_slice() {
-        [] => btfleet::dump::header(btf),
-        names => {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            btfleet::dump::header_for(btf, &names)
-        }
-    };
-    header.context("no header can be made of it")
 }
 
 /// The base that was asked for, or that goes without saying.

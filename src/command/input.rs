@@ -1,5 +1,6 @@
 //! Where BTF comes from: sysfs, raw files, ELF files, standard input.
 
+use super::room::room;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, Release};
 use btfleet::btf::elf;
@@ -33,6 +34,8 @@ pub struct Input {
 /// Bytes that were read, or lie in the kernel's memory.
 pub enum Bytes {
     Read(Vec<u8>),
+    /// Read into the first so many bytes of a room.
+    Filled(memmap2::MmapMut, usize),
     Mapped(memmap2::Mmap),
 }
 
@@ -42,6 +45,7 @@ impl Deref for Bytes {
     fn deref(&self) -> &[u8] {
         match self {
             Bytes::Read(bytes) => bytes,
+            Bytes::Filled(room, len) => &room[..*len],
             Bytes::Mapped(map) => map,
         }
     }
@@ -131,7 +135,7 @@ fn read_file(file: &File, name: String) -> Result<Input> {
         let found = elf::read(&bytes[..])?;
         return Ok(from_elf(raw(Bytes::Read(found.btf.to_vec())), &found));
     }
-    Ok(raw(Bytes::Read(bytes)))
+    Ok(raw(bytes))
 }
 
 fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
@@ -144,13 +148,14 @@ fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
 }
 
 /// Reads to the end, but no more than any BTF has; `len` is a hint.
-fn read_all(mut file: &File, len: u64) -> Result<Vec<u8>> {
+fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
     // One byte more than expected: a last read finds the end without growing.
-    let mut bytes = vec![0; len.clamp(64 << 10, elf::MAX_BTF) as usize + 1];
+    let len = len.clamp(64 << 10, elf::MAX_BTF) as usize + 1;
+    let mut bytes = room(len)?;
     let mut filled = 0;
     loop {
         match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
+            Ok(0) => return Ok(Bytes::Filled(bytes, filled)),
             Ok(n) => filled += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e.into()),
@@ -162,11 +167,11 @@ fn read_all(mut file: &File, len: u64) -> Result<Vec<u8>> {
             );
         }
         if filled == bytes.len() {
-            bytes.resize(filled * 2, 0);
+            let mut larger = room(filled * 2)?;
+            larger[..filled].copy_from_slice(&bytes);
+            bytes = larger;
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes)
 }
 
 /// Maps a file of sysfs, where the kernel allows that (6.16 and later): it costs next to nothing, and

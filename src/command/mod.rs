@@ -9,6 +9,7 @@ mod kernels;
 mod name;
 mod output;
 mod publish;
+mod room;
 mod verify;
 
 use crate::cli::Command;

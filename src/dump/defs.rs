@@ -3,11 +3,10 @@
 use super::arithmetic::{float_text, int_text, integer_text, is_int128, natural_align};
 use super::error::{Error, in_words};
 use super::hash::Hash;
-use super::sorted::{Named, compare_enums, compare_named, find_named, sort_key, sort_named};
+use super::sorted::{Named, compare_enums, find_named, merge_named, name_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 /// An index into the definitions; 0 is none.
@@ -170,8 +169,6 @@ pub(super) struct Defs {
     pub repeats: Vec<Slot>,
     /// Of typedefs of arrays of typedefs, and so on: how many levels.
     pub array_depth: HashMap<Slot, u32>,
-    /// Some member's name is an empty string that is not the first.
-    pub blank_members: bool,
     /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
     pub old_bit_fields: bool,
 }
@@ -192,7 +189,6 @@ impl Defs {
             rank: HashMap::new(),
             repeats: Vec::new(),
             array_depth: HashMap::new(),
-            blank_members: false,
             old_bit_fields: false,
         };
         // Slot 0 is nobody's.
@@ -235,7 +231,7 @@ impl Defs {
     /// This BTF's own named definitions, in the order of their names.
     pub fn own_named(&self) -> impl Iterator<Item = Slot> + '_ {
         let own = |slot: &Slot| !self.get(*slot).is(Def::BASE);
-        self.named.iter().map(|n| n.slot).filter(own)
+        self.named.iter().map(Named::slot).filter(own)
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
@@ -285,16 +281,11 @@ impl Defs {
                 continue;
             }
             let slot = self.define(btf, &ty, class);
-            named.push(Named {
-                key: sort_key(btf.name_tail(ty.name())),
-                at: ty.name(),
-                typedef: class == DefClass::Typedef,
-                slot,
-            });
+            let typedef = class == DefClass::Typedef;
+            named.push(Named::new(btf, ty.name(), slot, typedef));
         }
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
-        self.kfuncs
-            .sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
+        self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
         self.kfuncs.dedup();
         sort_named(btf, &mut named);
         self.define_named(btf, named);
@@ -362,44 +353,52 @@ impl Defs {
     }
 
     /// Leaves of all that bear a name one definition for each type that differs. `named` is in order.
-    fn define_named(&mut self, btf: &Btf<'_>, mut named: Vec<Named>) {
+    fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>) {
         let base = std::mem::take(&mut self.named);
         let mut groups: Vec<Vec<TypeId>> = Vec::new();
         let mut group_at: Vec<Named> = Vec::new();
-        let mut rest = named.as_slice();
-        let mut single: Vec<bool> = Vec::with_capacity(named.len());
-        while let Some((first, behind)) = rest.split_first() {
-            let same = |n: &&Named| n.key == first.key && compare_named(btf, first, n).is_eq();
-            let len = 1 + behind.iter().take_while(same).count();
-            let (mine, others) = rest.split_at(len);
-            rest = others;
-            let of_base = find_named(btf, &base, first);
-            let alone = len == 1 && of_base.is_empty();
-            single.extend(std::iter::repeat_n(alone, len));
-            if !alone {
-                let mut group: Vec<TypeId> = of_base.iter().map(|n| self.get(n.slot).id).collect();
-                group.extend(mine.iter().map(|n| self.get(n.slot).id));
-                groups.push(group);
-                group_at.push(*first);
+        // Names that are borne once, between the groups of those that are not.
+        let mut alone: Vec<std::ops::Range<usize>> = vec![0..0];
+        let mut at = 0;
+        for run in named.chunk_by(|a, b| a.is_like(btf, b)) {
+            let of_base = match base.as_slice() {
+                [] => &[],
+                base => find_named(btf, base, &run[0]),
+            };
+            at += run.len();
+            if run.len() == 1 && of_base.is_empty() {
+                continue;
             }
+            let all = of_base.iter().chain(run);
+            groups.push(all.map(|n| self.get(n.slot()).id).collect());
+            group_at.push(run[0]);
+            if let Some(before) = alone.last_mut() {
+                before.end = at - run.len();
+            }
+            alone.push(at..at);
+        }
+        if let Some(last) = alone.last_mut() {
+            last.end = at;
         }
         if groups.is_empty() && base.is_empty() {
             self.named = named;
             return;
         }
-        let mut single = single.into_iter();
-        named.retain(|_| single.next().unwrap_or(true));
-        self.define_twins(btf, &groups, &group_at, &mut named);
-        named.extend(base);
-        let rank = |n: &Named| self.rank.get(&n.slot).copied().unwrap_or(0);
-        // Stable, and quick on what is in order already.
-        named.sort_by(|a, b| match a.key.cmp(&b.key) {
-            Ordering::Equal => {
-                compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot)))
-            }
-            unequal => unequal,
-        });
-        self.named = named;
+        let mut standing: Vec<Vec<Named>> = vec![Vec::new(); groups.len()];
+        self.define_twins(btf, &groups, &group_at, &mut standing);
+        let rank = |slot: Slot| self.rank.get(&slot).copied().unwrap_or(0);
+        let mut out: Vec<Named> = Vec::with_capacity(named.len());
+        let mut standing = standing.into_iter();
+        for single in alone {
+            out.extend_from_slice(&named[single]);
+            let mut several = standing.next().unwrap_or_default();
+            several.sort_by_key(|n| (rank(n.slot()), n.slot()));
+            out.extend(several);
+        }
+        if !base.is_empty() {
+            merge_named(btf, &mut out, base, rank);
+        }
+        self.named = out;
     }
 
     fn define(&mut self, btf: &Btf<'_>, ty: &Type<'_>, class: DefClass) -> Slot {
@@ -426,7 +425,7 @@ impl Defs {
         btf: &Btf<'_>,
         groups: &[Vec<TypeId>],
         names: &[Named],
-        out: &mut Vec<Named>,
+        standing_of: &mut [Vec<Named>],
     ) {
         let equal = {
             let grouped: HashSet<TypeId> = groups.iter().flatten().copied().collect();
@@ -435,7 +434,7 @@ impl Defs {
         };
         let mut standing: HashMap<u32, TypeId> = HashMap::new();
         let mut several: Vec<Vec<TypeId>> = Vec::new();
-        for (group, name) in groups.iter().zip(names) {
+        for ((group, name), out) in groups.iter().zip(names).zip(standing_of) {
             let mut ids: Vec<TypeId> = Vec::new();
             // What defines stands before what only declares, and the base's before our own.
             let declares = |id: &TypeId| matches!(class_of(&btf.ty(*id)), Some((_, true)));
@@ -449,7 +448,7 @@ impl Defs {
                     standing.insert(label, id);
                     let slot = self.slot_of(id);
                     if !self.get(slot).is(Def::BASE) {
-                        out.push(Named { slot, ..*name });
+                        out.push(name.with(slot));
                     }
                     ids.push(id);
                     continue;
@@ -469,7 +468,7 @@ impl Defs {
                         let of = &mut self.slot[id.0 as usize];
                         *of = if *of == slot { before } else { *of };
                     }
-                    out.pop_if(|n| n.slot == slot);
+                    out.pop_if(|n| n.slot() == slot);
                 } else {
                     self.slot[id.0 as usize] = slot;
                     if self.get(slot).is(Def::BASE) && !declares(&id) {
@@ -532,9 +531,9 @@ impl Defs {
             btf.ty(id)
                 .enumerators()
                 .next()
-                .map_or(0, |e| sort_key(btf.name_tail(e.name)))
+                .map_or(0, |e| name_key(btf.name_tail(e.name)))
         };
-        let mut keyed: Vec<(u128, TypeId)> = ids.into_iter().map(|id| (first(id), id)).collect();
+        let mut keyed: Vec<(u64, TypeId)> = ids.into_iter().map(|id| (first(id), id)).collect();
         keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| compare_enums(btf, a.1, b.1)));
         let mut out: Vec<Slot> = Vec::with_capacity(keyed.len() + self.unnamed_enums.len());
         let base = std::mem::take(&mut self.unnamed_enums);

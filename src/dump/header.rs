@@ -1,13 +1,14 @@
 //! The header as a whole: what stands where.
 
-use super::GENERATOR;
+use super::{GENERATOR, ROOM};
 use super::defs::{Def, DefClass, Defs, Slot, State};
 use super::error::Error;
 use super::hash::Hash;
 use super::naming::{self, Naming};
 use super::order::{Order, Walk};
 use super::print::Printer;
-use super::text::scan;
+use super::sorted::Named;
+use super::text::{Text, scan};
 use crate::btf::{Btf, Kind, TypeId};
 
 /// All decisions about a header, before a byte of it is written.
@@ -126,7 +127,7 @@ impl Plan {
         self.defs
             .named
             .iter()
-            .map(|n| n.slot)
+            .map(Named::slot)
             .filter(fits)
             .collect()
     }
@@ -144,7 +145,12 @@ impl Plan {
     }
 
     /// Writes the header of everything.
-    pub fn write_all(&self, btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
+    pub fn write_all<'t>(
+        &self,
+        btf: &Btf<'_>,
+        room: &'t mut [u8],
+        part: Part<'_, 't>,
+    ) -> Result<(), Error> {
         let defs = &self.defs;
         let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
         let alone = |s: &Slot| {
@@ -153,12 +159,12 @@ impl Plan {
         };
         let mut enums: Vec<Slot> = defs.unnamed_enums.iter().copied().filter(alone).collect();
         let mut declared: Vec<Slot> = Vec::new();
-        for n in defs.named.iter().filter(|n| own(&n.slot)) {
-            let def = defs.get(n.slot);
+        for slot in defs.own_named() {
+            let def = defs.get(slot);
             if def.is(Def::FORWARD) || def.is(Def::INCOMPLETE) {
-                declared.push(n.slot);
+                declared.push(slot);
             } else if def.class == DefClass::Enum {
-                enums.push(n.slot);
+                enums.push(slot);
             }
         }
         let aliases = self.aliases(btf);
@@ -168,11 +174,16 @@ impl Plan {
             aliases: &aliases,
             declared: &declared,
         };
-        self.write(btf, parts)
+        self.write(btf, parts, room, part)
     }
 
     /// Writes the header of a narrowed plan.
-    pub fn write_narrow(&self, btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
+    pub fn write_narrow<'t>(
+        &self,
+        btf: &Btf<'_>,
+        room: &'t mut [u8],
+        part: Part<'_, 't>,
+    ) -> Result<(), Error> {
         let defs = &self.defs;
         let sorted = |slots: &[Slot], keep: &dyn Fn(&Def) -> bool| {
             let here = |s: &Slot| !defs.get(*s).is(Def::BASE) && keep(defs.get(*s));
@@ -197,14 +208,20 @@ impl Plan {
             aliases: &[],
             declared: &declared,
         };
-        self.write(btf, parts)
+        self.write(btf, parts, room, part)
     }
 
-    fn write(&self, btf: &Btf<'_>, parts: Parts<'_>) -> Result<Vec<u8>, Error> {
+    fn write<'t>(
+        &self,
+        btf: &Btf<'_>,
+        parts: Parts<'_>,
+        room: &'t mut [u8],
+        part: Part<'_, 't>,
+    ) -> Result<(), Error> {
+        /// So much at a time is handed on: enough to be worth it, and in the processor's cache still.
+        const PART: usize = 128 << 10;
         let defs = &self.defs;
-        // A header is about as long as the types it is made of.
-        let capacity = btf.end_id() as usize * 26;
-        let mut p = Printer::new(btf, defs, &self.naming, capacity);
+        let mut p = Printer::new(btf, defs, &self.naming, room);
         let module = btf.base().is_some();
         if !module {
             p.out
@@ -245,7 +262,7 @@ impl Plan {
             p.out.str("typedef ");
             p.out.bytes(text);
             p.out.byte(b' ');
-            p.write_name(tail, scan(tail), 0);
+            p.write_name(tail, 0);
             p.out.str(";\n\n");
         }
         for slot in parts.declared {
@@ -261,78 +278,30 @@ impl Plan {
             p.out.byte(b'\n');
         }
         p.settle_wants(start);
-        self.write_body(btf, &mut p, capacity / 2)?;
+        let body = self.order.body.iter();
+        for slot in body.filter(|s| **s != self.naming.bool_typedef) {
+            p.define(*slot)?;
+            // A module's guard is not known before its end.
+            if p.out.len() >= PART && !module {
+                part(p.out.part());
+            }
+        }
+        self.write_kfuncs(btf, &mut p)?;
         if records {
             p.out.str(POP);
         }
-        if !module {
-            p.out.str("#endif /* __VMLINUX_H__ */\n");
-            return Ok(p.out.into_bytes());
+        match module {
+            true => guard_module(&mut p.out),
+            false => p.out.str("#endif /* __VMLINUX_H__ */\n"),
         }
-        Ok(guard_module(p.out.into_bytes()))
-    }
-
-    /// Records, typedefs and kfuncs, of a large header in two halves at a time. What is where does not depend
-    /// on how many processors there are.
-    fn write_body(
-        &self,
-        btf: &Btf<'_>,
-        p: &mut Printer<'_, '_>,
-        capacity: usize,
-    ) -> Result<(), Error> {
-        let define = |p: &mut Printer<'_, '_>, slots: &[Slot]| {
-            let mut slots = slots.iter().filter(|s| **s != self.naming.bool_typedef);
-            slots.try_for_each(|slot| p.define(*slot))
-        };
-        let (front, back) = self.order.body.split_at(self.middle(btf));
-        let second = || {
-            let mut p = Printer::new(btf, &self.defs, &self.naming, capacity);
-            define(&mut p, back)?;
-            self.write_kfuncs(btf, &mut p)?;
-            Ok(p.out)
-        };
-        std::thread::scope(|scope| {
-            // Where no thread can be had, one after the other does as well.
-            let helper = (!front.is_empty())
-                .then(|| std::thread::Builder::new().spawn_scoped(scope, second).ok())
-                .flatten();
-            define(p, front)?;
-            let back = match helper {
-                Some(helper) => helper
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                None => second(),
-            };
-            let back = back?;
-            let last = self.order.body.last().map(|slot| self.defs.get(*slot).id);
-            p.check_room(last.unwrap_or_default(), back.len())?;
-            p.out.bytes(back.as_bytes());
-            Ok(())
-        })
-    }
-
-    /// Where a large body is halved: about as much to print before as behind. A small one is all behind.
-    fn middle(&self, btf: &Btf<'_>) -> usize {
-        const SMALL: usize = 1000;
-        let body = &self.order.body;
-        if body.len() < SMALL {
-            return 0;
-        }
-        let cost = |slot: &Slot| 2 + btf.ty(self.defs.get(*slot).id).vlen() as usize;
-        let all: usize = body.iter().map(cost).sum();
-        let mut before = 0;
-        body.iter()
-            .take_while(|slot| {
-                before += cost(slot);
-                // The front has the enums to print besides.
-                before * 100 < all * 44
-            })
-            .count()
+        p.check_length(TypeId::VOID)?;
+        part(p.out.part());
+        Ok(())
     }
 
     /// Types that a module defines once more as its base has them are the base's; the name that another
     /// one of that name would have had leads there too, for those who count on it.
-    fn write_repeats(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_>) {
+    fn write_repeats(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_, '_>) {
         let defs = &self.defs;
         let mut repeats = defs.repeats.clone();
         repeats.sort_by(|a, b| self.compare(btf, *a, *b));
@@ -342,8 +311,8 @@ impl Plan {
             if def.class == DefClass::Typedef || def.is(Def::ESCAPED) {
                 continue;
             }
-            let tags = defs.named.iter().filter(|n| !n.typedef).map(|n| &n.slot);
-            let last = tags.filter(named).map(|s| defs.get(*s).suffix.max(1)).max();
+            let tags = defs.named.iter().filter(|n| !n.typedef()).map(Named::slot);
+            let last = tags.filter(|s| named(&s)).map(|s| defs.get(s).suffix.max(1)).max();
             let earlier = repeats
                 .iter()
                 .take_while(|s| *s != slot)
@@ -362,7 +331,7 @@ impl Plan {
         }
     }
 
-    fn write_kfuncs(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_>) -> Result<(), Error> {
+    fn write_kfuncs(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_, '_>) -> Result<(), Error> {
         if self.defs.kfuncs.is_empty() {
             return Ok(());
         }
@@ -383,9 +352,10 @@ impl Plan {
             }
             // Several of one name: each prototype once, in an order that is theirs and not their ids'.
             let text = |func: TypeId| {
-                let mut alone = Printer::new(btf, &self.defs, &self.naming, 0);
+                let mut room = vec![0; ROOM];
+                let mut alone = Printer::new(btf, &self.defs, &self.naming, &mut room);
                 alone.kfunc(func, 0)?;
-                Ok(alone.out.into_bytes())
+                Ok(alone.out.as_bytes().to_vec())
             };
             let base = self
                 .defs
@@ -415,13 +385,10 @@ impl Plan {
     fn aliases<'b>(&self, btf: &Btf<'b>) -> Vec<(&'b [u8], &[u8])> {
         let defs = &self.defs;
         let mut out: Vec<(&'b [u8], &[u8])> = Vec::new();
-        for def in &defs.defs[1..] {
+        let arithmetic = |def: &&Def| def.class == DefClass::Arithmetic && !def.is(Def::BASE);
+        for def in defs.defs[1..].iter().filter(arithmetic) {
             let name = btf.name(def.name);
-            if def.is(Def::BASE)
-                || def.class != DefClass::Arithmetic
-                || name.is_empty()
-                || btf.kind(def.id).is_enum()
-            {
+            if name.is_empty() || btf.kind(def.id).is_enum() {
                 continue;
             }
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
@@ -455,6 +422,9 @@ impl Plan {
         kept
     }
 }
+
+/// Takes a text's parts.
+type Part<'f, 't> = &'f mut dyn FnMut(&'t [u8]);
 
 struct Parts<'p> {
     bool: bool,
@@ -535,15 +505,15 @@ fn unsigned_enums(btf: &Btf<'_>, defs: &Defs) -> bool {
 }
 
 /// Wraps a module's text into a guard that is named by the text itself.
-fn guard_module(text: Vec<u8>) -> Vec<u8> {
+fn guard_module(text: &mut Text<'_>) {
     let mut hash = Hash::new();
-    hash.bytes(&text);
+    hash.bytes(text.as_bytes());
     let guard = format!("__VMLINUX_MODULE_{:032X}_H__", hash.finish());
-    let mut out = format!(
-        "#ifndef {guard}\n#define {guard}\n\n#ifndef __VMLINUX_H__\n#error \"include the vmlinux.h of the module's kernel first\"\n#endif\n\n"
-    )
-    .into_bytes();
-    out.extend_from_slice(&text);
-    out.extend_from_slice(format!("#endif /* {guard} */\n").as_bytes());
-    out
+    text.insert(
+        0,
+        &format!(
+            "#ifndef {guard}\n#define {guard}\n\n#ifndef __VMLINUX_H__\n#error \"include the vmlinux.h of the module's kernel first\"\n#endif\n\n"
+        ),
+    );
+    text.str(&format!("#endif /* {guard} */\n"));
 }

@@ -16,6 +16,7 @@ mod naming;
 mod order;
 mod print;
 mod sorted;
+mod spelled;
 mod text;
 mod twins;
 
@@ -40,8 +41,29 @@ pub const GENERATOR: u32 = 1;
 /// # Errors
 /// A type that C cannot express, such as a record that holds itself: which, and at which byte.
 pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
-    Plan::new(btf)?.write_all(btf)
+    let mut room = vec![0; ROOM];
+    let mut len = 0;
+    header_parts(btf, &mut room, |part| len += part.len())?;
+    room.truncate(len);
+    room.shrink_to_fit();
+    Ok(room)
 }
+
+/// As [`header()`], into `room`, of which it takes [`ROOM`] bytes. The text is handed to `part` piece by
+/// piece as it is done; the pieces follow each other from the room's first byte on.
+///
+/// # Errors
+/// As [`header()`], and a room that is too small.
+pub fn header_parts<'t>(
+    btf: &Btf<'_>,
+    room: &'t mut [u8],
+    mut part: impl FnMut(&'t [u8]),
+) -> Result<(), Error> {
+    Plan::new(btf)?.write_all(btf, room, &mut part)
+}
+
+/// Room for any header: pages of it are used as the text gets there.
+pub const ROOM: usize = print::MAX_TEXT + text::SLACK;
 
 /// The smallest header that holds the types of these names and all that they need to compile and to be laid
 /// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;
@@ -52,5 +74,10 @@ pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
 pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
     let mut plan = Plan::new(btf)?;
     plan.narrow(btf, names)?;
-    plan.write_narrow(btf)
+    let mut room = vec![0; ROOM];
+    let mut len = 0;
+    plan.write_narrow(btf, &mut room, &mut |part: &[u8]| len += part.len())?;
+    room.truncate(len);
+    room.shrink_to_fit();
+    Ok(room)
 }
