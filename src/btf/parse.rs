@@ -4,6 +4,8 @@ use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, StrOffset, Type, TypeId};
 use std::borrow::Cow;
 
+use wide::i8x16;
+
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -22,6 +24,8 @@ pub struct Btf<'d> {
     index: Vec<Place>,
     /// Size of a `long`, where an INT of that name tells.
     long_size: Option<u32>,
+    /// Some name elsewhere than at 0 may be the empty string.
+    blank_names: bool,
 }
 
 /// Words that every type begins with: name, info, and size or type.
@@ -124,11 +128,13 @@ impl<'d> Btf<'d> {
             first_str,
             index: Vec::new(),
             long_size: None,
+            blank_names: false,
         };
         if u32::try_from(u64::from(first_str).saturating_add(strings.len() as u64)).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, strings_at));
         }
         btf.read_types(layout)?;
+        btf.blank_names = has_blank(strings, base);
         if has_long(strings) {
             btf.check_names()?;
         }
@@ -155,35 +161,35 @@ impl<'d> Btf<'d> {
             };
             let (name, size_or_type) = (read_word(name), read_word(size_or_type));
             let info = Info(read_word(info));
-            let form = Form::of(info);
-            let tail_len = match form.known {
-                true => form.tail_words(info),
-                false => match wire::layout_of(layout, info.kind()) {
-                    Some((once, each)) => {
-                        let each = (each as usize).saturating_mul(info.vlen() as usize);
-                        each.saturating_add(once as usize).div_ceil(WORD)
-                    }
+            let kind = match info.kind() {
+                raw @ 1..=LAST_KIND => Kind::from_low_bits(raw),
+                _ => Kind::Unknown,
+            };
+            let tail_len = match kind {
+                Kind::Unknown => match unknown_tail(layout, info) {
+                    Some(len) => len,
                     None => {
                         let kind = ErrorKind::UnknownKind(info.kind());
                         return Err(self.error_at(kind, at.saturating_add(1), index.len()));
                     }
                 },
+                known => tail_words(known, info),
             };
             most.string = most.string.max(name);
-            most.id = most.id.max(size_or_type & form.refers);
+            most.id = most.id.max(size_or_type & all_ones_if(kind.refers()));
             rest = behind;
             if tail_len > 0 {
                 let Some((tail, behind)) = behind.split_at_checked(tail_len) else {
                     return Err(self.truncated(at, COMMON.saturating_add(tail_len), index.len()));
                 };
-                most.add_tail(form, tail);
+                most.add_tail(kind, tail);
                 rest = behind;
-                if form.kind == Kind::Int && is_long(self.name(StrOffset(name))) {
+                if kind == Kind::Int && is_long(self.name(StrOffset(name))) {
                     let [four, eight] = longs;
                     longs = [four || size_or_type == 4, eight || size_or_type == 8];
                 }
             }
-            index.push(Place::new(at, form.kind));
+            index.push(Place::new(at, kind));
         }
         self.index = index;
         // Said by contents alone, whatever the order of the types: 64 bits if any `long` has them.
@@ -210,7 +216,7 @@ impl<'d> Btf<'d> {
                 id: ty.target().0,
                 string: ty.name.0,
             };
-            most.add_tail(Form::of(ty.info), ty.tail);
+            most.add_tail(ty.kind, ty.tail);
             let kind = if most.id >= self.end_id() {
                 ErrorKind::TypeId {
                     id: TypeId(most.id),
@@ -298,7 +304,7 @@ impl<'d> Btf<'d> {
         let (&[name, info, size_or_type], rest) = rest.split_first_chunk::<COMMON>()?;
         let info = Info(read_word(info));
         let kind = place.kind();
-        let tail = rest.get(..Form::of(info).tail_words(info))?;
+        let tail = rest.get(..tail_words(kind, info))?;
         Some(Type {
             id,
             kind,
@@ -362,6 +368,12 @@ impl<'d> Btf<'d> {
         !at.is_none() && self.name_tail(at).first() != Some(&0)
     }
 
+    /// Whether a name elsewhere than at offset 0 may be the empty string. Where none is, [`Btf::is_named`]
+    /// need not look at the strings.
+    pub(crate) fn has_blank_names(&self) -> bool {
+        self.blank_names
+    }
+
     /// From a name's first byte to the end of the strings: the name ends at the first NUL. For readers that
     /// look at a name once, as they copy it.
     #[inline]
@@ -421,6 +433,23 @@ fn swapped(types: &[u8]) -> Vec<Word> {
     words.map(|[a, b, c, d]| [*d, *c, *b, *a]).collect()
 }
 
+/// Whether a string behind the first is empty: one NUL follows another.
+fn has_blank(strings: &[u8], base: Option<&Btf<'_>>) -> bool {
+    if base.is_some_and(|b| b.blank_names || strings.first() == Some(&0)) {
+        return true;
+    }
+    let (blocks, rest) = strings.as_chunks::<16>();
+    let (mut before, mut pairs) = (0, 0);
+    for block in blocks {
+        let block = i8x16::new(block.map(|b| b as i8));
+        let nul = block.simd_eq(i8x16::splat(0)).to_bitmask();
+        pairs |= nul & (nul << 1 | before);
+        before = nul >> 15 & 1;
+    }
+    let last = before != 0 && rest.first() == Some(&0);
+    pairs != 0 || last || rest.windows(2).any(|pair| pair == [0, 0])
+}
+
 /// Whether some string may be longer than any name: such a one holds two bytes that lie so far apart.
 fn has_long(strings: &[u8]) -> bool {
     let mut rest = strings;
@@ -438,65 +467,55 @@ fn has_long(strings: &[u8]) -> bool {
 /// that a small blob with long ones could ask for any amount of work.
 const MAX_NAME: usize = 2048;
 
-/// What types of a kind look like: a table, so that a walk over all of them needs few branches.
-#[derive(Clone, Copy)]
-struct Form {
-    kind: Kind,
-    known: bool,
-    /// Words behind the common three, once and for each of vlen.
-    once: u8,
-    each: u8,
-    /// All ones where the third word is a type id.
-    refers: u32,
-    /// All ones where the second word of each row is a type id, and the first a name.
-    holds: u32,
+/// The last of the kinds that are known here.
+const LAST_KIND: u32 = Kind::Enum64 as u32;
+
+/// Words that belong to a type, behind the common three.
+#[inline]
+fn tail_words(kind: Kind, info: Info) -> usize {
+    use Kind::*;
+    // By a table, since kinds follow each other in no order that a processor could foresee.
+    const ONCE: [u8; 32] = by_kind(&[Int, Var, DeclTag], 1, &[Array], 3);
+    const EACH: [u8; 32] = by_kind(
+        &[Enum, FuncProto],
+        2,
+        &[Struct, Union, Datasec, Enum64],
+        3,
+    );
+    let row = kind as usize & 31;
+    let of = |table: &[u8; 32]| usize::from(table.get(row).copied().unwrap_or(0));
+    // No overflow: vlen has 24 bits.
+    of(&EACH).wrapping_mul(info.vlen() as usize).wrapping_add(of(&ONCE))
 }
 
-impl Form {
-    #[inline]
-    fn of(info: Info) -> Form {
-        const FORMS: [Form; 128] = {
-            let mut forms = [Form::new(Kind::Unknown); 128];
-            let mut raw = 1;
-            while raw < 20 {
-                forms[raw] = Form::new(Kind::from_low_bits(raw as u32));
-                raw += 1;
-            }
-            forms
-        };
-        let [.., raw] = info.0.to_le_bytes();
-        let at = usize::from(raw & 0x7f);
-        FORMS.get(at).copied().unwrap_or(Form::new(Kind::Unknown))
+/// A table that holds `n` for these kinds, `m` for those, and 0 for others.
+#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+const fn by_kind(these: &[Kind], n: u8, those: &[Kind], m: u8) -> [u8; 32] {
+    let mut table = [0; 32];
+    let mut i = 0;
+    while i < these.len() {
+        table[these[i] as usize] = n;
+        i += 1;
     }
+    let mut i = 0;
+    while i < those.len() {
+        table[those[i] as usize] = m;
+        i += 1;
+    }
+    table
+}
 
-    const fn new(kind: Kind) -> Form {
-        use Kind::*;
-        let (once, each) = match kind {
-            Int | Var | DeclTag => (1, 0),
-            Array => (3, 0),
-            Struct | Union | Datasec | Enum64 => (0, 3),
-            Enum | FuncProto => (0, 2),
-            _ => (0, 0),
-        };
-        Form {
-            kind,
-            known: !matches!(kind, Unknown),
-            once,
-            each,
-            refers: if kind.refers() { u32::MAX } else { 0 },
-            holds: match kind {
-                Struct | Union | FuncProto => u32::MAX,
-                _ => 0,
-            },
-        }
-    }
+/// Words behind the common three of a type whose kind is not known here, if the BTF tells.
+#[cold]
+fn unknown_tail(layout: &[u8], info: Info) -> Option<usize> {
+    let (once, each) = wire::layout_of(layout, info.kind())?;
+    let each = (each as usize).saturating_mul(info.vlen() as usize);
+    Some(each.saturating_add(once as usize).div_ceil(WORD))
+}
 
-    #[inline]
-    fn tail_words(self, info: Info) -> usize {
-        // No overflow: vlen has 24 bits.
-        let each = usize::from(self.each).wrapping_mul(info.vlen() as usize);
-        each.wrapping_add(usize::from(self.once))
-    }
+#[inline]
+fn all_ones_if(yes: bool) -> u32 {
+    u32::from(yes).wrapping_neg()
 }
 
 /// The largest type id and the largest string offset that types name.
@@ -509,24 +528,34 @@ struct Most {
 impl Most {
     /// Adds what stands behind a type's first words.
     #[inline]
-    fn add_tail(&mut self, form: Form, tail: &[Word]) {
+    fn add_tail(&mut self, kind: Kind, tail: &[Word]) {
         let (mut id, mut string) = (self.id, self.string);
-        if form.each == 2 {
-            for [name, ty] in tail.as_chunks::<2>().0 {
-                id = id.max(read_word(*ty) & form.holds);
-                string = string.max(read_word(*name));
+        match kind {
+            Kind::FuncProto | Kind::Enum => {
+                let holds = all_ones_if(kind == Kind::FuncProto);
+                for [name, ty] in tail.as_chunks::<2>().0 {
+                    id = id.max(read_word(*ty) & holds);
+                    string = string.max(read_word(*name));
+                }
             }
-        } else if form.kind == Kind::Datasec {
-            for [ty, ..] in tail.as_chunks::<3>().0 {
-                id = id.max(read_word(*ty));
+            Kind::Struct | Kind::Union | Kind::Enum64 => {
+                let holds = all_ones_if(kind != Kind::Enum64);
+                for [name, ty, _] in tail.as_chunks::<3>().0 {
+                    id = id.max(read_word(*ty) & holds);
+                    string = string.max(read_word(*name));
+                }
             }
-        } else if form.each == 3 {
-            for [name, ty, _] in tail.as_chunks::<3>().0 {
-                id = id.max(read_word(*ty) & form.holds);
-                string = string.max(read_word(*name));
+            Kind::Array => {
+                if let [element, index, ..] = tail {
+                    id = id.max(read_word(*element)).max(read_word(*index));
+                }
             }
-        } else if let (Kind::Array, [element, index, ..]) = (form.kind, tail) {
-            id = id.max(read_word(*element)).max(read_word(*index));
+            Kind::Datasec => {
+                for [ty, ..] in tail.as_chunks::<3>().0 {
+                    id = id.max(read_word(*ty));
+                }
+            }
+            _ => {}
         }
         (self.id, self.string) = (id, string);
     }

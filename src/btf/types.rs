@@ -282,18 +282,19 @@ impl<'b> Type<'b> {
         words.chunks_exact(width).map(move |row| {
             let word = |n: usize| row.get(n).map_or(0, |w| read_word(*w));
             let low = word(1);
-            let value = match (wide, signed) {
-                (true, _) => i128::from(u64::from(low) | u64::from(word(2)) << 32),
-                (false, true) => i128::from(low as i32),
-                (false, false) => i128::from(low),
+            let high = match wide {
+                true => word(2),
+                // Extended by the sign, if it has one.
+                false if signed => ((low as i32) >> 31) as u32,
+                false => 0,
             };
-            let value = match (wide, signed) {
-                (true, true) => i128::from(value as u64 as i64),
-                _ => value,
-            };
+            let value = u64::from(low) | u64::from(high) << 32;
             Enumerator {
                 name: StrOffset(word(0)),
-                value,
+                value: match signed {
+                    true => i128::from(value as i64),
+                    false => i128::from(value),
+                },
             }
         })
     }

@@ -112,12 +112,9 @@ impl Printer<'_, '_, '_> {
             return self.spell(id, tail);
         };
         self.out.copy(spelling.tail, spelling.before);
-        let behind = spelling.behind;
         let name = self.write_name(tail, 0);
-        if behind > 0
-            && let Some(spelling) = self.spelled.get(id)
-        {
-            self.out.bytes(&spelling.tail[spelling.before..][..behind]);
+        if let Some(spelling) = self.spelled.get(id) {
+            self.out.bytes(spelling.behind());
         }
         Ok(name)
     }
@@ -247,6 +244,13 @@ impl Printer<'_, '_, '_> {
             return Err(Error::new(self.btf, id, what));
         }
         let ty = self.btf.ty(id);
+        if qualifiers == 0
+            && !(role == Role::Result && ty.kind().is_modifier())
+            && let Some(spelling) = self.spelled.get(id)
+        {
+            self.out.copy(spelling.tail, spelling.before);
+            return Ok(());
+        }
         match ty.kind() {
             Kind::Const => self.prefix(ty.target(), qualifiers | CONST, role, depth + 1),
             Kind::Volatile => self.prefix(ty.target(), qualifiers | VOLATILE, role, depth + 1),
@@ -401,6 +405,10 @@ impl Printer<'_, '_, '_> {
     fn suffix(&mut self, id: TypeId, depth: u32) -> Result<(), Error> {
         let mut at = id;
         for _ in depth..=MAX_DEPTH {
+            if let Some(spelling) = self.spelled.get(at) {
+                self.out.bytes(spelling.behind());
+                return Ok(());
+            }
             let ty = self.btf.ty(at);
             at = match ty.kind() {
                 Kind::Ptr => {
@@ -486,6 +494,16 @@ impl Printer<'_, '_, '_> {
                     self.out.lit(b"...");
                 }
                 break;
+            }
+            if let Some(spelling) = self.spelled.get(p.ty)
+                && !named
+            {
+                self.out.copy(spelling.tail, spelling.before);
+                if self.out.last() == Some(b' ') {
+                    self.out.take_back(1);
+                }
+                self.out.bytes(spelling.behind());
+                continue;
             }
             let pointer = self.btf.kind(p.ty) == Kind::Ptr;
             if !pointer && ends_in(self.btf, self.defs, p.ty) == Kind::Void as u32 {

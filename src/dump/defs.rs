@@ -20,6 +20,8 @@ pub(super) struct Def {
     pub name: StrOffset,
     /// Length of the name in bytes.
     pub len: u32,
+    /// How many members or enumerators.
+    pub rows: u32,
     pub class: DefClass,
     pub state: State,
     /// [`Def::PACKED`] and the others.
@@ -89,6 +91,7 @@ impl Def {
             id: ty.id(),
             name: ty.name(),
             len: 0,
+            rows: ty.vlen(),
             class,
             state: State::New,
             flags: 0,
@@ -133,14 +136,6 @@ impl Memo {
         self.0 & how != 0
     }
 
-    pub fn settle(&mut self, how: u32) {
-        self.0 |= how;
-    }
-
-    /// Notes a shape.
-    pub fn note(&mut self, shape: Memo) {
-        self.0 = self.0 & Memo::SETTLED | shape.0;
-    }
 }
 
 /// The definitions of a BTF (and of its base), and which type is which of them.
@@ -149,8 +144,9 @@ pub(super) struct Defs {
     /// For each type id; 0 for what is no definition.
     pub slot: Vec<Slot>,
     pub defs: Vec<Def>,
-    /// For each type id what is known of its objects.
-    pub shapes: Vec<Memo>,
+    /// For each type id what is known of it: a [`Memo`]. (Of plain numbers, the allocator gives zeros for
+    /// nothing.)
+    memos: Vec<u32>,
     /// Named ones, the base's included, in the order of their names.
     pub named: Vec<Named>,
     /// Unnamed enums, each once, ordered by content.
@@ -171,6 +167,8 @@ pub(super) struct Defs {
     pub array_depth: HashMap<Slot, u32>,
     /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
     pub old_bit_fields: bool,
+    /// Some member may be a bit-field, or have no name, without its own words saying so.
+    pub odd_members: bool,
 }
 
 impl Defs {
@@ -179,7 +177,7 @@ impl Defs {
         let mut defs = Defs {
             slot: Vec::new(),
             defs: Vec::with_capacity(btf.types().len() / 5),
-            shapes: Vec::new(),
+            memos: Vec::new(),
             named: Vec::new(),
             unnamed_enums: Vec::new(),
             kfuncs: Vec::new(),
@@ -190,6 +188,7 @@ impl Defs {
             repeats: Vec::new(),
             array_depth: HashMap::new(),
             old_bit_fields: false,
+            odd_members: false,
         };
         // Slot 0 is nobody's.
         defs.defs
@@ -228,6 +227,23 @@ impl Defs {
         &mut self.defs[slot as usize]
     }
 
+    /// What is known of a type.
+    #[inline]
+    pub fn memo(&self, id: TypeId) -> Memo {
+        Memo(self.memos[id.0 as usize])
+    }
+
+    /// Notes that mentions like that need nothing more.
+    pub fn settle(&mut self, id: TypeId, how: u32) {
+        self.memos[id.0 as usize] |= how;
+    }
+
+    /// Notes a shape.
+    pub fn note(&mut self, id: TypeId, shape: Memo) {
+        let memo = &mut self.memos[id.0 as usize];
+        *memo = *memo & Memo::SETTLED | shape.0;
+    }
+
     /// This BTF's own named definitions, in the order of their names.
     pub fn own_named(&self) -> impl Iterator<Item = Slot> + '_ {
         let own = |slot: &Slot| !self.get(*slot).is(Def::BASE);
@@ -235,8 +251,13 @@ impl Defs {
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
-        self.slot.resize(btf.end_id() as usize, 0);
-        self.shapes.resize(btf.end_id() as usize, Memo::default());
+        let end = btf.end_id() as usize;
+        if self.slot.is_empty() {
+            // Pages are taken as they are used.
+            (self.slot, self.memos) = (vec![0; end], vec![0; end]);
+        }
+        self.slot.resize(end, 0);
+        self.memos.resize(end, 0);
         let pointer = Memo::new(btf.pointer_size().into(), btf.pointer_size() as u8);
         let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 8);
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
@@ -250,7 +271,7 @@ impl Defs {
                 Kind::Fwd if btf.ty(id).kind_flag() => DefClass::Union,
                 Kind::Fwd => DefClass::Struct,
                 Kind::Ptr => {
-                    self.shapes[id.0 as usize] = pointer;
+                    self.note(id, pointer);
                     continue;
                 }
                 Kind::Int | Kind::Float => {
@@ -288,6 +309,7 @@ impl Defs {
         self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
         self.kfuncs.dedup();
         sort_named(btf, &mut named);
+        self.odd_members = self.old_bit_fields || btf.has_blank_names();
         self.define_named(btf, named);
         self.define_unnamed_enums(btf, unnamed_enums)?;
         self.unite_kfuncs(btf);
@@ -619,7 +641,7 @@ impl Defs {
         def.text = number as u32;
         def.align = natural_align(def.size);
         def.state = State::Done;
-        self.shapes[ty.id().0 as usize] = Memo::new(def.size, def.align);
+        self.note(ty.id(), Memo::new(def.size, def.align));
         let slot = self.push(def);
         self.slot[ty.id().0 as usize] = slot;
     }

@@ -307,7 +307,7 @@ impl Layout {
     /// Adds a named member of a type that is known to be so large, if it is no bit-field and lies where C
     /// puts it: most do. No other is added.
     #[inline(always)]
-    pub fn usual(&mut self, btf: &Btf<'_>, m: &Member, memo: Memo) -> bool {
+    pub fn usual(&mut self, m: &Member, memo: Memo) -> bool {
         let Some((size, align)) = memo.shape() else {
             return false;
         };
@@ -315,7 +315,7 @@ impl Layout {
         let start = (self.cursor + align - 1) & !(align - 1) & self.row;
         let end = start + size;
         let fits = start == u64::from(m.bit_offset) && end <= self.size;
-        if !fits || m.width > 0 || !btf.is_named(m.name) {
+        if !fits || m.width > 0 || m.name.is_none() {
             return false;
         }
         self.align = self.align.max(align);
@@ -344,7 +344,7 @@ impl Layout {
         };
         if btf.is_named(m.name) {
             let memo = Memo::new(placed.size / 8, (placed.align / 8) as u8);
-            defs.shapes[m.ty.0 as usize].note(memo);
+            defs.note(m.ty, memo);
         }
         if placed.end() > self.size {
             let what = format!("ends at bit {}, the record at {}", placed.end(), self.size);
@@ -393,7 +393,7 @@ impl Layout {
             def.flags |= Def::PADDED;
         }
         let memo = Memo::new(def.size, def.align);
-        defs.shapes[id.0 as usize].note(memo);
+        defs.note(id, memo);
     }
 }
 
@@ -402,8 +402,8 @@ pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Resu
     let mut layout = Layout::of(defs.get(slot));
     let id = defs.get(slot).id;
     for m in btf.ty(id).members() {
-        let memo = defs.shapes[m.ty.0 as usize];
-        if defs.old_bit_fields || !layout.usual(btf, &m, memo) {
+        let memo = defs.memo(m.ty);
+        if defs.odd_members || !layout.usual(&m, memo) {
             layout.member(btf, defs, id, &m)?;
         }
     }

@@ -19,6 +19,7 @@ mod sorted;
 mod spelled;
 mod text;
 mod twins;
+mod write;
 
 use crate::btf::Btf;
 use header::Plan;
@@ -42,15 +43,13 @@ pub const GENERATOR: u32 = 1;
 /// A type that C cannot express, such as a record that holds itself: which, and at which byte.
 pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
     let mut room = vec![0; ROOM];
-    let mut len = 0;
-    header_parts(btf, &mut room, |part| len += part.len())?;
-    room.truncate(len);
-    room.shrink_to_fit();
-    Ok(room)
+    let mut text = Vec::new();
+    header_parts(btf, &mut room, |part| text.push(part))?;
+    Ok(text.concat())
 }
 
 /// As [`header()`], into `room`, of which it takes [`ROOM`] bytes. The text is handed to `part` piece by
-/// piece as it is done; the pieces follow each other from the room's first byte on.
+/// piece as it is done.
 ///
 /// # Errors
 /// As [`header()`], and a room that is too small.
@@ -63,7 +62,7 @@ pub fn header_parts<'t>(
 }
 
 /// Room for any header: pages of it are used as the text gets there.
-pub const ROOM: usize = print::MAX_TEXT + text::SLACK;
+pub const ROOM: usize = 2 * (print::MAX_TEXT + text::SLACK);
 
 /// The smallest header that holds the types of these names and all that they need to compile and to be laid
 /// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;
@@ -75,9 +74,7 @@ pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
     let mut plan = Plan::new(btf)?;
     plan.narrow(btf, names)?;
     let mut room = vec![0; ROOM];
-    let mut len = 0;
-    plan.write_narrow(btf, &mut room, &mut |part: &[u8]| len += part.len())?;
-    room.truncate(len);
-    room.shrink_to_fit();
-    Ok(room)
+    let mut text = Vec::new();
+    plan.write_narrow(btf, &mut room, &mut |part| text.push(part))?;
+    Ok(text.concat())
 }

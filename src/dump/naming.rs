@@ -277,7 +277,7 @@ fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
         .collect();
     let count: usize = enums
         .iter()
-        .map(|s| btf.ty(defs.get(*s).id).vlen() as usize)
+        .map(|s| defs.get(*s).rows as usize)
         .sum();
     let table = &mut naming.table;
     table.reserve(count + typedefs.len() + defs.kfuncs.len() + 16);

@@ -183,16 +183,17 @@ impl<'w, 'b> Walk<'w, 'b> {
     fn open_record(&mut self, slot: Slot, id: TypeId) -> Result<bool, Error> {
         let (needs, inner) = (self.needs.len(), self.inner.len());
         let mut layout = Layout::of(self.defs.get(slot));
-        let usual = !self.partial && !self.defs.old_bit_fields;
+        let usual = !self.partial && !self.defs.odd_members;
         let mut whole = true;
         for m in self.btf.ty(id).members() {
-            let memo = self.defs.shapes[m.ty.0 as usize];
-            if usual && whole && memo.is_settled(Memo::BY_VALUE) && layout.usual(self.btf, &m, memo) {
+            let memo = self.defs.memo(m.ty);
+            if usual && whole && memo.is_settled(Memo::BY_VALUE) && layout.usual(&m, memo) {
                 continue;
             }
             self.member(&m, false, 0)?;
             whole &= self.needs.len() == needs;
-            if whole {
+            let memo = self.defs.memo(m.ty);
+            if whole && !(usual && layout.usual(&m, memo)) {
                 self.lay_out_inner(inner)?;
                 layout.member(self.btf, self.defs, id, &m)?;
             }
@@ -247,7 +248,7 @@ impl<'w, 'b> Walk<'w, 'b> {
             in_params,
             depth: depth + 1,
         };
-        if !self.btf.is_named(m.name) {
+        if m.name.is_none() || self.defs.odd_members && !self.btf.is_named(m.name) {
             // Unnamed: a record's members are the outer one's too; of anything else nothing can be said.
             let Some(named) = unnamed_member(self.btf, self.defs, m.ty) else {
                 return Ok(());
@@ -261,11 +262,11 @@ impl<'w, 'b> Walk<'w, 'b> {
             return self.mention(named, mention).map(|_| ());
         }
         let remember = !in_params && !self.partial;
-        if remember && self.defs.shapes[m.ty.0 as usize].is_settled(Memo::BY_VALUE) {
+        if remember && self.defs.memo(m.ty).is_settled(Memo::BY_VALUE) {
             return Ok(());
         }
         if self.mention(m.ty, mention)? && remember {
-            self.defs.shapes[m.ty.0 as usize].settle(Memo::BY_VALUE);
+            self.defs.settle(m.ty, Memo::BY_VALUE);
         }
         Ok(())
     }
@@ -347,13 +348,13 @@ impl<'w, 'b> Walk<'w, 'b> {
                     let mut plain = self.mention(ty.target(), of(in_params))?;
                     let remember = !self.partial;
                     for p in ty.params() {
-                        let memo = self.defs.shapes[p.ty.0 as usize];
+                        let memo = self.defs.memo(p.ty);
                         if remember && memo.is_settled(Memo::IN_PARAMS) {
                             continue;
                         }
                         let settled = self.mention(p.ty, of(true))?;
                         if settled && remember {
-                            self.defs.shapes[p.ty.0 as usize].settle(Memo::IN_PARAMS);
+                            self.defs.settle(p.ty, Memo::IN_PARAMS);
                         }
                         plain &= settled;
                     }

@@ -85,15 +85,10 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
 
     /// Refuses to go on where the text has become too long.
     pub fn check_length(&self, about: TypeId) -> Result<(), Error> {
-        if !self.out.is_full() {
-            return Ok(());
+        match self.out.is_full() {
+            false => Ok(()),
+            true => Err(too_long(self.btf, about)),
         }
-        let what = format!(
-            "{} makes the header longer than {} MiB",
-            in_words(self.btf, about),
-            MAX_TEXT >> 20
-        );
-        Err(Error::new(self.btf, about, what))
     }
 
     /// A record or typedef.
@@ -146,8 +141,10 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         let width_in_type = self.defs.old_bit_fields;
         let mut members = self.btf.ty(def.id).members();
         loop {
-            if !width_in_type {
-                self.usual_members(&mut members);
+            if !width_in_type
+                && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
+            {
+                members.nth(last);
             }
             let Some(m) = members.next() else {
                 return Ok(());
@@ -189,19 +186,18 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         Ok(())
     }
 
-    /// Prints members up to one that is no usual one, which is left to be the next: bit-fields, those of a
-    /// type that was not printed before, and those without a name or whose name C does not take as it is.
+    /// Prints members up to one that is no usual one: bit-fields, those of a type that was not printed
+    /// before, and those without a name or whose name C does not take as it is. Tells how many it printed.
     #[inline(never)]
-    fn usual_members(&mut self, members: &mut (impl Iterator<Item = Member> + Clone)) {
+    fn usual_members(&mut self, members: impl Iterator<Item = Member>) -> usize {
         let (btf, indent) = (self.btf, self.indent);
-        loop {
-            let before = members.clone();
-            let Some(m) = members.next() else { return };
+        let mut printed = 0;
+        for m in members {
             let spelling = match self.spelled.get(m.ty) {
                 Some(spelling) if m.width == 0 && indent <= 8 => spelling,
-                _ => return *members = before,
+                _ => break,
             };
-            let Some(mut line) = self.out.line() else { return *members = before };
+            let Some(mut line) = self.out.line() else { break };
             line.block(&[b'\t'; 8], indent);
             line.copy(spelling.tail, spelling.before);
             let name = line.name(btf.name_tail(m.name));
@@ -214,9 +210,11 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
                 Some(len) if name.plain && !self.seen.repeats(btf, m.name, name.hash) => {
                     self.out.count(len)
                 }
-                _ => return *members = before,
+                _ => break,
             }
+            printed += 1;
         }
+        printed
     }
 
     fn unnamed_member(&mut self, m: &Member) -> Result<(), Error> {
@@ -430,11 +428,16 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         let suffixed = def.is(Def::SUFFIXED);
         let unsigned = !ty.kind_flag();
         let (mut least, mut most) = (0i128, 0i128);
-        for (i, e) in ty.enumerators().enumerate() {
-            if !suffixed && let Some(value) = self.usual_enumerator(&e, def.size) {
-                most = most.max(i128::from(value));
-                continue;
+        let mut rows = ty.enumerators().enumerate();
+        loop {
+            if !suffixed {
+                let (printed, largest) = self.usual_enumerators(rows.clone(), def.size);
+                most = most.max(i128::from(largest));
+                if let Some(last) = printed.checked_sub(1) {
+                    rows.nth(last);
+                }
             }
+            let Some((i, e)) = rows.next() else { break };
             self.out.tabs(self.indent + 1);
             let tail = self.btf.name_tail(e.name);
             let suffix = match suffixed {
@@ -485,24 +488,34 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         Ok(())
     }
 
-    /// An enumerator whose name C takes as it is, with a value that is neither negative nor large. Of any
-    /// other nothing is printed.
-    #[inline(always)]
-    fn usual_enumerator(&mut self, e: &Enumerator, size: u64) -> Option<u32> {
-        let value = u32::try_from(e.value).ok()?;
+    /// Prints enumerators up to one that is no usual one: those whose name C does not take as it is, and
+    /// those with a value that is negative or large. Tells how many it printed and the largest value.
+    #[inline(never)]
+    fn usual_enumerators(
+        &mut self,
+        rows: impl Iterator<Item = (usize, Enumerator)>,
+        size: u64,
+    ) -> (usize, u32) {
         let indent = self.indent + 1;
-        if indent > 8 || size < 4 && value >> (8 * size) != 0 {
-            return None;
+        let limit = if size < 4 { 1 << (8 * size) } else { 1 << 32 };
+        let (mut printed, mut largest) = (0, 0);
+        for (_, e) in rows {
+            if e.value < 0 || e.value >= limit || indent > 8 {
+                break;
+            }
+            let value = e.value as u32;
+            let Some(mut line) = self.out.line() else { break };
+            line.block(&[b'\t'; 8], indent);
+            let name = line.name(self.btf.name_tail(e.name));
+            line.block(b" = ", 3);
+            line.number(value);
+            line.block(b",\n", 2);
+            let Some(len) = line.end().filter(|_| name.plain) else { break };
+            self.out.count(len);
+            largest = largest.max(value);
+            printed += 1;
         }
-        let mut line = self.out.line()?;
-        line.block(&[b'\t'; 8], indent);
-        let name = line.name(self.btf.name_tail(e.name));
-        line.block(b" = ", 3);
-        line.number(value);
-        line.block(b",\n", 2);
-        let len = line.end().filter(|_| name.plain)?;
-        self.out.count(len);
-        Some(value)
+        (printed, largest)
     }
 
     /// An enumerator's value that is negative or needs more than 32 bits.
@@ -545,6 +558,17 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
     pub fn is_named(&self, def: &Def) -> bool {
         def.len > 0
     }
+}
+
+/// A text that became too long with this type.
+#[cold]
+pub(super) fn too_long(btf: &Btf<'_>, about: TypeId) -> Error {
+    let what = format!(
+        "{} makes the header longer than {} MiB",
+        in_words(btf, about),
+        MAX_TEXT >> 20
+    );
+    Error::new(btf, about, what)
 }
 
 /// Member names seen in the scopes under way.

@@ -20,6 +20,14 @@ pub(super) struct Spelling<'s> {
     pub behind: usize,
 }
 
+impl<'s> Spelling<'s> {
+    /// What stands behind a name.
+    pub fn behind(self) -> &'s [u8] {
+        let end = self.before + self.behind;
+        self.tail.get(self.before..end).unwrap_or_default()
+    }
+}
+
 /// Bytes behind the last spelling.
 const PAD: [u8; 32] = [0; 32];
 
