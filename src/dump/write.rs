@@ -164,17 +164,18 @@ impl Plan {
             return Ok(());
         }
         let (send, sent) = mpsc::channel();
-        let rest = Mutex::new(Some((back_room, send)));
+        // Made here, so that the thread that prints it need not begin with a heap of its own.
+        let rest = Printer::new(btf, defs, &self.naming, back_room);
+        let rest = Mutex::new(Some((rest, send)));
         let write_rest = || {
             let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some((room, send)) = rest else {
+            let Some((mut p, send)) = rest else {
                 return Ok(());
             };
             let mut part = |text| {
                 // Whoever waits for it does so to the end.
                 let _ = send.send(text);
             };
-            let mut p = Printer::new(btf, defs, &self.naming, room);
             self.write_body(&mut p, back, &mut part)?;
             self.write_kfuncs(btf, &mut p)?;
             if records {
@@ -191,10 +192,9 @@ impl Plan {
             part(text);
         };
         thread::scope(|scope| {
-            let two = !front.is_empty() && thread::available_parallelism().is_ok_and(|n| n.get() > 1);
             // Where no thread can be had, one after the other does as well.
             let spawn = || thread::Builder::new().spawn_scoped(scope, &write_rest).ok();
-            let helper = two.then(spawn).flatten();
+            let helper = (!front.is_empty()).then(spawn).flatten();
             self.write_body(&mut p, front, &mut part)?;
             part(p.out.part());
             match helper {
