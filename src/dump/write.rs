@@ -88,13 +88,95 @@ impl Plan {
         room: &'t mut [u8],
         part: Part<'_, 't>,
     ) -> Result<(), Error> {
-        let defs = &self.defs;
-        let module = btf.base().is_some();
-        // A module's guard is not known before its end, so it goes in one piece; it is small.
-        let middle = if module { 0 } else { self.middle() };
+        let records = self.has_records(&parts);
         let (room, back_room) = room.split_at_mut(room.len() / 2);
-        let mut p = Printer::new(btf, defs, &self.naming, room);
-        if !module {
+        let mut p = Printer::new(btf, &self.defs, &self.naming, room);
+        if btf.base().is_some() {
+            // Its guard is not known before its end, so a module goes in one piece; it is small.
+            self.write_front(&mut p, &parts, records, &self.order.body, &mut None)?;
+            self.write_back(&mut p, records, &[], &mut None)?;
+            guard_module(&mut p.out);
+            p.check_length(TypeId::VOID)?;
+            part(p.out.part());
+            return Ok(());
+        }
+        let (front, back) = self.order.body.split_at(self.middle(&parts));
+        let (send, sent) = mpsc::channel();
+        // Made here, so that the thread that prints it need not begin with a heap of its own.
+        let rest = Printer::new(btf, &self.defs, &self.naming, back_room);
+        let rest = Mutex::new(Some((rest, send)));
+        let write_rest = || {
+            let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let Some((mut p, send)) = rest else {
+                return Ok(());
+            };
+            let mut part = |text| {
+                // Whoever waits for it does so to the end.
+                let _ = send.send(text);
+            };
+            self.write_back(&mut p, records, back, &mut Some(&mut part))?;
+            p.check_length(TypeId::VOID)?;
+            part(p.out.part());
+            Ok(())
+        };
+        let mut len = 0;
+        let mut part = |text: &'t [u8]| {
+            len += text.len();
+            part(text);
+        };
+        thread::scope(|scope| {
+            // Where no thread can be had, one after the other does as well.
+            let spawn = || thread::Builder::new().spawn_scoped(scope, &write_rest).ok();
+            let helper = (!front.is_empty()).then(spawn).flatten();
+            self.write_front(&mut p, &parts, records, front, &mut Some(&mut part))?;
+            part(p.out.part());
+            match helper {
+                Some(helper) => {
+                    sent.iter().for_each(&mut part);
+                    helper
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                }
+                None => {
+                    let done = write_rest();
+                    sent.try_iter().for_each(&mut part);
+                    done
+                }
+            }
+        })?;
+        if len > MAX_TEXT {
+            let last = self.order.body.last().map(|slot| self.defs.get(*slot).id);
+            return Err(too_long(btf, last.unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    /// Whether any record is declared or defined.
+    fn has_records(&self, parts: &Parts<'_>) -> bool {
+        let record = |s: &Slot| {
+            let class = self.defs.get(*s).class;
+            matches!(class, DefClass::Struct | DefClass::Union)
+        };
+        let unnamed_record = |s: &Slot| {
+            let def = self.defs.get(*s);
+            let ends_in = [Kind::Struct as u32, Kind::Union as u32];
+            def.class == DefClass::Typedef && ends_in.contains(&def.text)
+        };
+        let mut body = self.order.body.iter();
+        body.any(|s| record(s) || unnamed_record(s)) || parts.declared.iter().any(record)
+    }
+
+    /// What stands before records and typedefs, and the first of those.
+    fn write_front<'t>(
+        &self,
+        p: &mut Printer<'_, '_, 't>,
+        parts: &Parts<'_>,
+        records: bool,
+        body: &[Slot],
+        part: &mut Option<Part<'_, 't>>,
+    ) -> Result<(), Error> {
+        let (btf, defs) = (p.btf, &self.defs);
+        if btf.base().is_none() {
             p.out
                 .str("#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\n");
         }
@@ -106,27 +188,16 @@ impl Plan {
                 "/* This kernel's BTF does not say which enums are signed: all their values are unsigned. */\n\n",
             );
         }
-        let record = |s: &Slot| matches!(defs.get(*s).class, DefClass::Struct | DefClass::Union);
-        let unnamed_record = |s: &Slot| {
-            let def = defs.get(*s);
-            let ends_in = [Kind::Struct as u32, Kind::Union as u32];
-            def.class == DefClass::Typedef && ends_in.contains(&def.text)
-        };
-        let records = self
-            .order
-            .body
-            .iter()
-            .any(|s| record(s) || unnamed_record(s))
-            || parts.declared.iter().any(record);
         if records {
             p.out.str(PUSH);
         }
         if parts.bool {
             p.out.str(BOOL);
         }
-        self.write_repeats(btf, &mut p);
+        self.write_repeats(btf, p);
         for slot in parts.enums {
             p.define_enum(*slot)?;
+            hand_on(p, part);
         }
         let start = p.out.len();
         for (tail, text) in parts.aliases {
@@ -149,109 +220,56 @@ impl Plan {
             p.out.byte(b'\n');
         }
         p.settle_wants(start);
-        let (front, back) = self.order.body.split_at(middle);
-        if module {
-            for slot in back {
-                p.define(*slot)?;
-            }
-            self.write_kfuncs(btf, &mut p)?;
-            if records {
-                p.out.str(POP);
-            }
-            guard_module(&mut p.out);
-            p.check_length(TypeId::VOID)?;
-            part(p.out.part());
-            return Ok(());
+        self.write_body(p, body, part)
+    }
+
+    /// The last records and typedefs, and what stands behind those.
+    fn write_back<'t>(
+        &self,
+        p: &mut Printer<'_, '_, 't>,
+        records: bool,
+        body: &[Slot],
+        part: &mut Option<Part<'_, 't>>,
+    ) -> Result<(), Error> {
+        self.write_body(p, body, part)?;
+        self.write_kfuncs(p.btf, p)?;
+        if records {
+            p.out.str(POP);
         }
-        let (send, sent) = mpsc::channel();
-        // Made here, so that the thread that prints it need not begin with a heap of its own.
-        let rest = Printer::new(btf, defs, &self.naming, back_room);
-        let rest = Mutex::new(Some((rest, send)));
-        let write_rest = || {
-            let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some((mut p, send)) = rest else {
-                return Ok(());
-            };
-            let mut part = |text| {
-                // Whoever waits for it does so to the end.
-                let _ = send.send(text);
-            };
-            self.write_body(&mut p, back, &mut part)?;
-            self.write_kfuncs(btf, &mut p)?;
-            if records {
-                p.out.str(POP);
-            }
+        if p.btf.base().is_none() {
             p.out.str("#endif /* __VMLINUX_H__ */\n");
-            p.check_length(TypeId::VOID)?;
-            part(p.out.part());
-            Ok(())
-        };
-        let mut len = 0;
-        let mut part = |text: &'t [u8]| {
-            len += text.len();
-            part(text);
-        };
-        thread::scope(|scope| {
-            // Where no thread can be had, one after the other does as well.
-            let spawn = || thread::Builder::new().spawn_scoped(scope, &write_rest).ok();
-            let helper = (!front.is_empty()).then(spawn).flatten();
-            self.write_body(&mut p, front, &mut part)?;
-            part(p.out.part());
-            match helper {
-                Some(helper) => {
-                    sent.iter().for_each(&mut part);
-                    helper
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                }
-                None => {
-                    let done = write_rest();
-                    sent.try_iter().for_each(&mut part);
-                    done
-                }
-            }
-        })?;
-        if len > MAX_TEXT {
-            let last = self.order.body.last().map(|slot| defs.get(*slot).id);
-            return Err(too_long(btf, last.unwrap_or_default()));
         }
         Ok(())
     }
 
-    /// Records and typedefs.
     fn write_body<'t>(
         &self,
         p: &mut Printer<'_, '_, 't>,
         slots: &[Slot],
-        part: Part<'_, 't>,
+        part: &mut Option<Part<'_, 't>>,
     ) -> Result<(), Error> {
-        /// So much at a time is handed on: enough to be worth it, and in the processor's cache still.
-        const PART: usize = 128 << 10;
         for slot in slots.iter().filter(|s| **s != self.naming.bool_typedef) {
             p.define(*slot)?;
-            if p.out.len() >= PART {
-                part(p.out.part());
-            }
+            hand_on(p, part);
         }
         Ok(())
     }
 
     /// Where a large body is halved, for two processors: about as much to print before as behind. What is
     /// where does not depend on how many there are. A small one is all behind.
-    fn middle(&self) -> usize {
+    fn middle(&self, parts: &Parts<'_>) -> usize {
         const SMALL: usize = 1000;
         let body = &self.order.body;
         if body.len() < SMALL {
             return 0;
         }
         let cost = |slot: &Slot| 2 + self.defs.get(*slot).rows as usize;
-        let all: usize = body.iter().map(cost).sum();
-        let mut before = 0;
+        let mut before: usize = parts.enums.iter().map(cost).sum();
+        let all: usize = before + body.iter().map(cost).sum::<usize>();
         body.iter()
             .take_while(|slot| {
                 before += cost(slot);
-                // The front has the enums to print besides.
-                before * 100 < all * 44
+                before * 2 < all
             })
             .count()
     }
@@ -377,6 +395,16 @@ impl Plan {
             .collect();
         kept.dedup_by(|a, b| cut(a.0) == cut(b.0));
         kept
+    }
+}
+
+/// Hands on what is there, if that is enough to be worth it; it is in the processor's cache still.
+fn hand_on<'t>(p: &mut Printer<'_, '_, 't>, part: &mut Option<Part<'_, 't>>) {
+    const ENOUGH: usize = 128 << 10;
+    if let Some(part) = part
+        && p.out.len() >= ENOUGH
+    {
+        part(p.out.part());
     }
 }
 
