@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use wide::i8x16;
 
+use super::walk::{COMMON, Most, Place, Stop, Walked, tail_words, walk};
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -26,33 +27,6 @@ pub struct Btf<'d> {
     long_size: Option<u32>,
     /// Some name elsewhere than at 0 may be the empty string.
     blank_names: bool,
-}
-
-/// Words that every type begins with: name, info, and size or type.
-const COMMON: usize = 3;
-
-/// Where a type starts in the words of its section, and its kind in the lowest five bits.
-#[derive(Clone, Copy)]
-struct Place(u32);
-
-impl Place {
-    /// More words than any kernel's BTF has: 512 MiB.
-    const MOST: usize = 1 << 27;
-
-    #[inline]
-    fn new(at: usize, kind: Kind) -> Place {
-        Place((at as u32) << 5 | kind as u32 & 31)
-    }
-
-    #[inline]
-    fn at(self) -> usize {
-        (self.0 >> 5) as usize
-    }
-
-    #[inline]
-    fn kind(self) -> Kind {
-        Kind::from_low_bits(self.0)
-    }
 }
 
 impl<'d> Btf<'d> {
@@ -143,55 +117,25 @@ impl<'d> Btf<'d> {
 
     /// Walks the type section once: where types lie, what they are, and how far their references reach.
     fn read_types(&mut self, layout: &[u8]) -> Result<(), Error> {
-        let words: &[Word] = &self.words;
-        if words.len() > Place::MOST {
+        if self.words.len() > Place::MOST {
             return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
         }
-        // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
-        let mut index: Vec<Place> = Vec::with_capacity(words.len() / 6);
-        // References may point forward, so only the largest are kept, and judged at the end.
-        let mut most = Most::default();
-        let mut longs = [false; 2];
-        let mut rest = words;
-        while !rest.is_empty() {
-            let at = words.len().saturating_sub(rest.len());
-            let read = rest.split_first_chunk::<COMMON>();
-            let Some((&[name, info, size_or_type], behind)) = read else {
-                return Err(self.truncated(at, COMMON, index.len()));
-            };
-            let (name, size_or_type) = (read_word(name), read_word(size_or_type));
-            let info = Info(read_word(info));
-            let kind = match info.kind() {
-                raw @ 1..=LAST_KIND => Kind::from_low_bits(raw),
-                _ => Kind::Unknown,
-            };
-            let tail_len = match kind {
-                Kind::Unknown => match unknown_tail(layout, info) {
-                    Some(len) => len,
-                    None => {
-                        let kind = ErrorKind::UnknownKind(info.kind());
-                        return Err(self.error_at(kind, at.saturating_add(1), index.len()));
-                    }
-                },
-                known => tail_words(known, info),
-            };
-            most.string = most.string.max(name);
-            most.id = most.id.max(size_or_type & all_ones_if(kind.refers()));
-            rest = behind;
-            if tail_len > 0 {
-                let Some((tail, behind)) = behind.split_at_checked(tail_len) else {
-                    return Err(self.truncated(at, COMMON.saturating_add(tail_len), index.len()));
-                };
-                most.add_tail(kind, tail);
-                rest = behind;
-                if kind == Kind::Int && is_long(self.name(StrOffset(name))) {
-                    let [four, eight] = longs;
-                    longs = [four || size_or_type == 4, eight || size_or_type == 8];
-                }
+        let walked = walk(&self.words, layout).map_err(|stop| match stop {
+            Stop::Truncated { at, need, types } => self.truncated(at, need, types),
+            Stop::UnknownKind { at, kind, types } => {
+                let kind = ErrorKind::UnknownKind(kind);
+                self.error_at(kind, at.saturating_add(1), types)
             }
-            index.push(Place::new(at, kind));
-        }
+        })?;
+        let Walked { index, ints, most } = walked;
         self.index = index;
+        let mut longs = [false; 2];
+        for int in ints.iter().filter_map(|own| self.read(TypeId::VOID, *own)) {
+            if is_long(self.name(int.name)) {
+                let [four, eight] = longs;
+                longs = [four || int.size() == 4, eight || int.size() == 8];
+            }
+        }
         // Said by contents alone, whatever the order of the types: 64 bits if any `long` has them.
         self.long_size = match longs {
             [_, true] => Some(8),
@@ -466,100 +410,6 @@ fn has_long(strings: &[u8]) -> bool {
 /// Longer names are refused. The kernel allows 511 bytes (`KSYM_NAME_LEN`); names share their strings, so
 /// that a small blob with long ones could ask for any amount of work.
 const MAX_NAME: usize = 2048;
-
-/// The last of the kinds that are known here.
-const LAST_KIND: u32 = Kind::Enum64 as u32;
-
-/// Words that belong to a type, behind the common three.
-#[inline]
-fn tail_words(kind: Kind, info: Info) -> usize {
-    use Kind::*;
-    // By a table, since kinds follow each other in no order that a processor could foresee.
-    const ONCE: [u8; 32] = by_kind(&[Int, Var, DeclTag], 1, &[Array], 3);
-    const EACH: [u8; 32] = by_kind(
-        &[Enum, FuncProto],
-        2,
-        &[Struct, Union, Datasec, Enum64],
-        3,
-    );
-    let row = kind as usize & 31;
-    let of = |table: &[u8; 32]| usize::from(table.get(row).copied().unwrap_or(0));
-    // No overflow: vlen has 24 bits.
-    of(&EACH).wrapping_mul(info.vlen() as usize).wrapping_add(of(&ONCE))
-}
-
-/// A table that holds `n` for these kinds, `m` for those, and 0 for others.
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-const fn by_kind(these: &[Kind], n: u8, those: &[Kind], m: u8) -> [u8; 32] {
-    let mut table = [0; 32];
-    let mut i = 0;
-    while i < these.len() {
-        table[these[i] as usize] = n;
-        i += 1;
-    }
-    let mut i = 0;
-    while i < those.len() {
-        table[those[i] as usize] = m;
-        i += 1;
-    }
-    table
-}
-
-/// Words behind the common three of a type whose kind is not known here, if the BTF tells.
-#[cold]
-fn unknown_tail(layout: &[u8], info: Info) -> Option<usize> {
-    let (once, each) = wire::layout_of(layout, info.kind())?;
-    let each = (each as usize).saturating_mul(info.vlen() as usize);
-    Some(each.saturating_add(once as usize).div_ceil(WORD))
-}
-
-#[inline]
-fn all_ones_if(yes: bool) -> u32 {
-    u32::from(yes).wrapping_neg()
-}
-
-/// The largest type id and the largest string offset that types name.
-#[derive(Default)]
-struct Most {
-    id: u32,
-    string: u32,
-}
-
-impl Most {
-    /// Adds what stands behind a type's first words.
-    #[inline]
-    fn add_tail(&mut self, kind: Kind, tail: &[Word]) {
-        let (mut id, mut string) = (self.id, self.string);
-        match kind {
-            Kind::FuncProto | Kind::Enum => {
-                let holds = all_ones_if(kind == Kind::FuncProto);
-                for [name, ty] in tail.as_chunks::<2>().0 {
-                    id = id.max(read_word(*ty) & holds);
-                    string = string.max(read_word(*name));
-                }
-            }
-            Kind::Struct | Kind::Union | Kind::Enum64 => {
-                let holds = all_ones_if(kind != Kind::Enum64);
-                for [name, ty, _] in tail.as_chunks::<3>().0 {
-                    id = id.max(read_word(*ty) & holds);
-                    string = string.max(read_word(*name));
-                }
-            }
-            Kind::Array => {
-                if let [element, index, ..] = tail {
-                    id = id.max(read_word(*element)).max(read_word(*index));
-                }
-            }
-            Kind::Datasec => {
-                for [ty, ..] in tail.as_chunks::<3>().0 {
-                    id = id.max(read_word(*ty));
-                }
-            }
-            _ => {}
-        }
-        (self.id, self.string) = (id, string);
-    }
-}
 
 /// The names under which compilers call C's `long` in debug information.
 fn is_long(name: &[u8]) -> bool {

@@ -59,10 +59,12 @@ fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCod
             // What is seen at once is written only when there is no error to come.
             let (hidden, mut later) = (out.is_hidden(), Vec::new());
             let mut written = Ok(());
-            let parts = parts.into_iter().inspect(|part| match hidden && written.is_ok() {
-                true => written = out.write_all(part),
-                false => later.push(*part),
-            });
+            let parts = parts
+                .into_iter()
+                .inspect(|part| match hidden && written.is_ok() {
+                    true => written = out.write_all(part),
+                    false => later.push(*part),
+                });
             let header = HeaderDigest::of_parts(parts);
             (btf, header, out, written.map(|()| later))
         });

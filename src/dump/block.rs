@@ -46,8 +46,7 @@ pub(super) fn judge(block: u128) -> Judged {
     let range = |v: i8x16, least: u8, most: u8| {
         (v + all(127 - most)).simd_gt(all(127 - (most - least) - 1))
     };
-    let fine =
-        range(v | all(0x20), b'a', b'z') | range(v, b'0', b'9') | v.simd_eq(all(b'_'));
+    let fine = range(v | all(0x20), b'a', b'z') | range(v, b'0', b'9') | v.simd_eq(all(b'_'));
     Judged {
         nul: v.simd_eq(all(0)).to_bitmask(),
         odd: !fine.to_bitmask() & 0xffff,

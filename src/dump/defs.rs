@@ -135,7 +135,6 @@ impl Memo {
     pub fn is_settled(self, how: u32) -> bool {
         self.0 & how != 0
     }
-
 }
 
 /// The definitions of a BTF (and of its base), and which type is which of them.

@@ -275,10 +275,7 @@ fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
         .filter(|n| n.typedef() && own(&n.slot()))
         .map(Named::slot)
         .collect();
-    let count: usize = enums
-        .iter()
-        .map(|s| defs.get(*s).rows as usize)
-        .sum();
+    let count: usize = enums.iter().map(|s| defs.get(*s).rows as usize).sum();
     let table = &mut naming.table;
     table.reserve(count + typedefs.len() + defs.kfuncs.len() + 16);
     for same_named in defs

@@ -141,8 +141,7 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         let width_in_type = self.defs.old_bit_fields;
         let mut members = self.btf.ty(def.id).members();
         loop {
-            if !width_in_type
-                && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
+            if !width_in_type && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
             {
                 members.nth(last);
             }
@@ -197,7 +196,9 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
                 Some(spelling) if m.width == 0 && indent <= 8 => spelling,
                 _ => break,
             };
-            let Some(mut line) = self.out.line() else { break };
+            let Some(mut line) = self.out.line() else {
+                break;
+            };
             line.block(&[b'\t'; 8], indent);
             line.copy(spelling.tail, spelling.before);
             let name = line.name(btf.name_tail(m.name));
@@ -504,13 +505,17 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
                 break;
             }
             let value = e.value as u32;
-            let Some(mut line) = self.out.line() else { break };
+            let Some(mut line) = self.out.line() else {
+                break;
+            };
             line.block(&[b'\t'; 8], indent);
             let name = line.name(self.btf.name_tail(e.name));
             line.block(b" = ", 3);
             line.number(value);
             line.block(b",\n", 2);
-            let Some(len) = line.end().filter(|_| name.plain) else { break };
+            let Some(len) = line.end().filter(|_| name.plain) else {
+                break;
+            };
             self.out.count(len);
             largest = largest.max(value);
             printed += 1;

@@ -131,9 +131,8 @@ impl Defs {
     /// Whether some definition of this namespace bears exactly this name.
     pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
         let tail = [name, b"\0"].concat();
-        let less = |n: &Named| {
-            compare_names(btf.name_tail(n.at), &tail).then(n.typedef().cmp(&typedef))
-        };
+        let less =
+            |n: &Named| compare_names(btf.name_tail(n.at), &tail).then(n.typedef().cmp(&typedef));
         self.named.binary_search_by(less).is_ok()
     }
 }

@@ -287,7 +287,10 @@ impl Plan {
                 continue;
             }
             let tags = defs.named.iter().filter(|n| !n.typedef()).map(Named::slot);
-            let last = tags.filter(|s| named(&s)).map(|s| defs.get(s).suffix.max(1)).max();
+            let last = tags
+                .filter(|s| named(&s))
+                .map(|s| defs.get(s).suffix.max(1))
+                .max();
             let earlier = repeats
                 .iter()
                 .take_while(|s| *s != slot)
