@@ -24,13 +24,17 @@
 //! ```
 //!
 //! `examples/header.rs` prints the running kernel's. The `artifact` feature adds `artifact` (digests,
-//! keys, manifests, compression) and `store` (a local folder of them); `cli`, on by default, the program.
+//! keys, manifests, compression), `store` the places they are kept in; `cli` and `s3`, on by default, the program.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "artifact")]
 pub mod artifact;
 pub mod btf;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod dump;
+#[cfg(feature = "cluster")]
+pub mod ops;
 pub mod relo;
-#[cfg(feature = "artifact")]
+#[cfg(feature = "store")]
 pub mod store;

@@ -10,13 +10,13 @@ use super::note;
 use crate::cli::{Diff, TextFormat};
 use anyhow::{Context, Result, bail};
 use btfleet::relo::diff;
-use btfleet::store::{FsStore, read};
+use btfleet::store::{Folder, read};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub fn run(args: &Diff) -> Result<ExitCode> {
-    let store = FsStore::open(&args.store.store)?;
+    let store = Folder::open(&args.store.store)?;
     let (a, b) = (side(&store, &args.a)?, side(&store, &args.b)?);
     if args.base.len() > 2 {
         bail!("--base is given at most twice: for A, then for B");
@@ -53,7 +53,7 @@ pub fn run(args: &Diff) -> Result<ExitCode> {
 }
 
 /// A file, or a kernel of the store; a word that could be both is refused.
-fn side(store: &FsStore, word: &str) -> Result<Input> {
+fn side(store: &Folder, word: &str) -> Result<Input> {
     let path = Path::new(word);
     let is_file = word == "-" || path.exists();
     // What has a folder in it is a path, but for release/ARCH/RELEASE.

@@ -7,7 +7,7 @@ use crate::cli::Get;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Manifest};
 use btfleet::btf::Btf;
-use btfleet::store::{FsStore, read};
+use btfleet::store::{Folder, read};
 use std::process::ExitCode;
 
 pub fn run(args: &Get) -> Result<ExitCode> {
@@ -34,7 +34,7 @@ pub fn run(args: &Get) -> Result<ExitCode> {
 
 /// A kernel's header. That the store's is this kernel's is not taken from the manifest, which anybody who
 /// can write there could have changed: with our own generator it is made anew and compared.
-fn header(store: &FsStore, btf: &BtfDigest, generator: Generator) -> Result<Vec<u8>> {
+fn header(store: &Folder, btf: &BtfDigest, generator: Generator) -> Result<Vec<u8>> {
     let manifest = match read::manifest(store, btf, generator) {
         Ok(manifest) => Some(manifest),
         Err(e) if e.is_missing() && generator == Generator::OWN => None,

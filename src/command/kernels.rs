@@ -4,7 +4,7 @@ use super::name::objects;
 use crate::cli::{Kernels, ListFormat};
 use anyhow::Result;
 use btfleet::artifact::{BtfDigest, Generator, Manifest, Object};
-use btfleet::store::{FsStore, read};
+use btfleet::store::{Folder, read};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -51,7 +51,7 @@ pub fn run(args: &Kernels) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(store: &FsStore) -> Result<Vec<Row>> {
+fn rows(store: &Folder) -> Result<Vec<Row>> {
     let mut kernels: BTreeMap<BtfDigest, Row> = BTreeMap::new();
     for object in objects(store, Object::BTF)? {
         if let Object::Btf(btf) = object {

@@ -14,7 +14,7 @@ mod verify;
 
 use crate::cli::Command;
 use anyhow::Result;
-use btfleet::store::FsStore;
+use btfleet::store::Folder;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -59,14 +59,14 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// The store that a reading command reads; says which on stderr.
-pub fn open_to_read(args: &crate::cli::Store) -> Result<FsStore> {
-    let store = FsStore::open(&args.store)?;
+pub fn open_to_read(args: &crate::cli::Store) -> Result<Folder> {
+    let store = Folder::open(&args.store)?;
     note(&format!("reading store {}", store.root().display()));
     Ok(store)
 }
 
 /// The `--store` that a later command needs to find this store again.
-pub fn store_flag(store: &FsStore) -> String {
+pub fn store_flag(store: &Folder) -> String {
     match store.root().to_str() {
         Some("./btfleet-store") => String::new(),
         _ => format!(" --store {}", store.root().display()),

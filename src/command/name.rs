@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use btfleet::artifact::{Arch, BtfDigest, HeaderDigest, Key, Object, Release};
-use btfleet::store::FsStore;
+use btfleet::store::Folder;
 use std::collections::BTreeSet;
 
 /// What a name means.
@@ -18,7 +18,7 @@ const SHORTEST: usize = 8;
 /// Finds the one thing that `name` means in the store; `None` if there is nothing of that name.
 ///
 /// It is an error if it means several.
-pub fn find(store: &FsStore, name: &str) -> Result<Option<Named>> {
+pub fn find(store: &Folder, name: &str) -> Result<Option<Named>> {
     if name.starts_with("node/") {
         bail!("{name}: names of nodes need a cluster, which this version does not read yet");
     }
@@ -72,7 +72,7 @@ pub fn find(store: &FsStore, name: &str) -> Result<Option<Named>> {
 }
 
 /// Likewise, and it is an error if there is nothing.
-pub fn expect(store: &FsStore, name: &str) -> Result<Named> {
+pub fn expect(store: &Folder, name: &str) -> Result<Named> {
     match find(store, name)? {
         Some(named) => Ok(named),
         None if !store.exists() => bail!(
@@ -103,13 +103,13 @@ fn one(name: &str, found: BTreeSet<Named>) -> Result<Option<Named>> {
     Ok(first)
 }
 
-fn has_kernel(store: &FsStore, btf: &BtfDigest) -> Result<bool> {
+fn has_kernel(store: &Folder, btf: &BtfDigest) -> Result<bool> {
     Ok(store.head(&Object::Btf(*btf).key())?.is_some()
         || !store.list(Some(&Object::manifests_of(btf)))?.is_empty())
 }
 
 /// Everything of ours in a folder of the store.
-pub fn objects(store: &FsStore, folder: &str) -> Result<Vec<Object>> {
+pub fn objects(store: &Folder, folder: &str) -> Result<Vec<Object>> {
     let entries = store.list(Some(&Key::new(folder)?))?;
     Ok(entries
         .iter()

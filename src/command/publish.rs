@@ -5,7 +5,7 @@ use super::{complain, note};
 use crate::cli::Publish;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, KernelId, Object, Owner, Release};
-use btfleet::store::{Done, FsStore, Kernel, Step};
+use btfleet::store::{Done, Folder, Kernel, Step};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -17,7 +17,7 @@ use std::time::Duration;
 const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
 pub fn run(args: &Publish) -> Result<ExitCode> {
-    let store = FsStore::open(&args.store.store)?;
+    let store = Folder::open(&args.store.store)?;
     let owner = Owner::pin(&args.pin)?;
     let arch: Option<Arch> = args.arch.as_deref().map(str::parse).transpose()?;
     let release: Option<Release> = args.release.as_deref().map(str::parse).transpose()?;
@@ -70,7 +70,7 @@ fn progress(inputs: &[PathBuf]) -> ProgressBar {
 
 /// Publishes one kernel and tells what was done.
 fn one(
-    store: &FsStore,
+    store: &Folder,
     owner: &Owner,
     arch: Option<&Arch>,
     release: Option<&Release>,
@@ -122,7 +122,7 @@ fn fits(arch: &Arch, kernel: &Kernel<'_>) -> Result<()> {
 }
 
 fn tell(
-    store: &FsStore,
+    store: &Folder,
     input: &Input,
     kernel: &Kernel<'_>,
     steps: &[Step],

@@ -4,7 +4,7 @@ use crate::cli::{TextFormat, Verify};
 use anyhow::Result;
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Key, Manifest, Object, Order};
 use btfleet::btf::{self, Btf};
-use btfleet::store::{FsStore, ReadError, read};
+use btfleet::store::{Folder, ReadError, read};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -79,14 +79,14 @@ struct Listing {
 }
 
 struct Check<'s> {
-    store: &'s FsStore,
+    store: &'s Folder,
     listing: Listing,
     report: Report,
     /// Headers that some usable manifest names, and whether their blobs are right.
     headers: BTreeMap<HeaderDigest, bool>,
 }
 
-fn check(store: &FsStore) -> Result<Report> {
+fn check(store: &Folder) -> Result<Report> {
     let mut check = Check {
         store,
         listing: Listing::default(),

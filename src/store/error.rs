@@ -2,18 +2,19 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What went wrong, with which object, and where it lies.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The store's place cannot be used.
+    /// The store's place, or a setting of it, cannot be used.
     #[error("store {place:?}: {problem}")]
     Place {
         /// The place as it was given.
         place: String,
-        /// What is wrong with it.
-        problem: &'static str,
+        /// What is wrong with it, and which setting to change.
+        problem: String,
     },
     /// A key names a folder where an object is meant, or the other way round.
     #[error("{key}: {problem}")]
@@ -43,6 +44,26 @@ pub enum Error {
         /// What may help.
         hint: &'static str,
     },
+    /// The store answered, and said no: trying again will not help.
+    #[error("cannot {what}: {problem}. {hint}")]
+    Refused {
+        /// What was tried, with the key and the store's place.
+        what: String,
+        /// What the store said.
+        problem: String,
+        /// The likely cause, and the setting to change.
+        hint: String,
+    },
+    /// The store is out of reach or overloaded: worth trying again later.
+    #[error("cannot {what}: {problem}")]
+    Away {
+        /// What was tried, with the key and the store's place.
+        what: String,
+        /// What happened.
+        problem: String,
+        /// How long the store asks to be left alone.
+        retry_after: Option<Duration>,
+    },
     /// Anything else that the system said.
     #[error("cannot {what} {path:?}: {source}")]
     Io {
@@ -56,6 +77,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same may work later with nothing changed here.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Error::Away { .. })
+    }
+
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
         let path = path.into();
         let hint = match source.kind() {

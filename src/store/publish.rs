@@ -1,7 +1,7 @@
 //! The order in which a kernel is published, so that whoever looks in between finds nothing half done:
 //! reference, blobs, manifest, index, and a last look.
 
-use super::{Error, FsStore, Put, ReadError, read};
+use super::{Error, Folder, Put, ReadError, read};
 use crate::artifact::{
     Arch, BtfDigest, HeaderDigest, Key, Manifest, Object, Owner, Release, compress,
 };
@@ -101,7 +101,7 @@ impl<'d> Kernel<'d> {
     /// The store's. What was written until then is whole, and the next run goes on from there.
     pub fn publish(
         &self,
-        store: &FsStore,
+        store: &Folder,
         owner: &Owner,
         name: Option<(&Arch, &Release)>,
     ) -> Result<Vec<Step>, PublishError> {
@@ -126,7 +126,7 @@ impl<'d> Kernel<'d> {
 
     fn once(
         &self,
-        store: &FsStore,
+        store: &Folder,
         owner: &Owner,
         name: Option<(&Arch, &Release)>,
     ) -> Result<Vec<Step>, PublishError> {
@@ -152,7 +152,7 @@ impl<'d> Kernel<'d> {
         Ok(steps)
     }
 
-    fn manifest_step(&self, store: &FsStore) -> Result<Step, PublishError> {
+    fn manifest_step(&self, store: &Folder) -> Result<Step, PublishError> {
         let m = &self.manifest;
         let object = m.object();
         let done = match read::manifest(store, &m.btf_digest, m.generator) {
@@ -167,7 +167,7 @@ impl<'d> Kernel<'d> {
 }
 
 /// A last look: what is there, and how large; gives what is not there after all.
-fn look(store: &FsStore, steps: &mut [Step]) -> Result<Option<Key>, PublishError> {
+fn look(store: &Folder, steps: &mut [Step]) -> Result<Option<Key>, PublishError> {
     for step in steps {
         let key = step.object.key();
         match store.head(&key)? {
@@ -179,7 +179,7 @@ fn look(store: &FsStore, steps: &mut [Step]) -> Result<Option<Key>, PublishError
 }
 
 /// An object whose name says it all.
-fn empty(store: &FsStore, object: Object) -> Result<Step, PublishError> {
+fn empty(store: &Folder, object: Object) -> Result<Step, PublishError> {
     let done = match store.head(&object.key())? {
         Some(there) if there.size == 0 => Done::Present,
         Some(_) => Done::Replaced,
@@ -189,7 +189,7 @@ fn empty(store: &FsStore, object: Object) -> Result<Step, PublishError> {
 }
 
 fn blob(
-    store: &FsStore,
+    store: &Folder,
     object: Object,
     there: Result<Vec<u8>, ReadError>,
     bytes: &[u8],
@@ -207,7 +207,7 @@ fn blob(
     write(store, object, done, &compressed)
 }
 
-fn write(store: &FsStore, object: Object, done: Done, bytes: &[u8]) -> Result<Step, PublishError> {
+fn write(store: &Folder, object: Object, done: Done, bytes: &[u8]) -> Result<Step, PublishError> {
     let key = object.key();
     let done = match done {
         Done::Present => Done::Present,

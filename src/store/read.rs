@@ -1,6 +1,6 @@
 //! Typed reading: no byte is handed on whose digest was not checked.
 
-use super::{Error, FsStore};
+use super::{Error, Folder};
 use crate::artifact::{
     BlobError, BtfDigest, Generator, HeaderDigest, Key, MAX_BLOB, Manifest, ManifestError, Object,
     compressed_limit, decompress,
@@ -49,7 +49,7 @@ impl ReadError {
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn btf(store: &FsStore, digest: &BtfDigest, size: Option<u64>) -> Result<Vec<u8>, ReadError> {
+pub fn btf(store: &Folder, digest: &BtfDigest, size: Option<u64>) -> Result<Vec<u8>, ReadError> {
     blob(store, &Object::Btf(*digest), digest.as_bytes(), size)
 }
 
@@ -58,7 +58,7 @@ pub fn btf(store: &FsStore, digest: &BtfDigest, size: Option<u64>) -> Result<Vec
 /// # Errors
 /// [`ReadError`].
 pub fn header(
-    store: &FsStore,
+    store: &Folder,
     digest: &HeaderDigest,
     size: Option<u64>,
 ) -> Result<Vec<u8>, ReadError> {
@@ -66,7 +66,7 @@ pub fn header(
 }
 
 fn blob(
-    store: &FsStore,
+    store: &Folder,
     object: &Object,
     digest: &[u8; 32],
     size: Option<u64>,
@@ -84,7 +84,7 @@ fn blob(
 /// # Errors
 /// [`ReadError`].
 pub fn manifest(
-    store: &FsStore,
+    store: &Folder,
     btf: &BtfDigest,
     generator: Generator,
 ) -> Result<Manifest, ReadError> {
