@@ -24,6 +24,7 @@ mod nodes;
 mod output;
 mod progress;
 mod publish;
+mod room;
 mod store;
 #[cfg(feature = "cluster")]
 mod table;
