@@ -88,7 +88,7 @@ pub async fn run(args: &Mirror) -> Result<ExitCode> {
 
 fn at(place: &str, s3: &S3) -> StoreArgs {
     StoreArgs {
-        store: place.to_owned(),
+        store: Some(place.to_owned()),
         s3: s3.clone(),
     }
 }
