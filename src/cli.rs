@@ -200,9 +200,6 @@ pub struct Verify {
 /// account is there, else of ./btfleet-store. The first line on stderr says which.
 #[derive(Args, Debug)]
 pub struct Kernels {
-    #[command(flatten)]
-    pub store: Store,
-
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     pub cluster: Cluster,
@@ -220,6 +217,9 @@ pub struct Kernels {
     #[cfg(feature = "cluster")]
     #[arg(short, long)]
     pub watch: bool,
+
+    #[command(flatten)]
+    pub store: Store,
 }
 
 /// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
@@ -348,9 +348,6 @@ pub struct Agent {
     #[arg(long)]
     pub once: bool,
 
-    #[command(flatten)]
-    pub store: Store,
-
     /// The running kernel's BTF.
     #[arg(
         long,
@@ -411,6 +408,10 @@ pub struct Agent {
 
     #[command(flatten)]
     pub log: Log,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
 }
 
 /// How a long-running command logs.
