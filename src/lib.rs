@@ -34,6 +34,8 @@ pub mod artifact;
 pub mod btf;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+#[cfg(feature = "store")]
+pub mod controller;
 pub mod dump;
 #[cfg(feature = "cluster")]
 pub mod ops;

@@ -127,7 +127,8 @@ fn settings(args: &cli::Agent) -> Result<Settings> {
     })
 }
 
-fn cluster_id(text: &str) -> Result<Owner> {
+/// A cluster's name, from the command line.
+pub fn cluster_id(text: &str) -> Result<Owner> {
     let owner: Owner = text.parse()?;
     match owner.pin_name() {
         Some(_) => bail!("--cluster-id {text}: names that begin with pin- are for `publish --pin`"),

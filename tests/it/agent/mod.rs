@@ -1,7 +1,7 @@
 //! The agent: on a clock of the test's own with a store in memory, and as a process against real API
 //! servers and a real S3 server.
 
-mod bed;
+pub mod bed;
 mod boots;
 mod clock;
 mod fake;
@@ -10,4 +10,4 @@ mod kills;
 mod listing;
 mod memory;
 mod mends;
-mod proxy;
+pub mod proxy;

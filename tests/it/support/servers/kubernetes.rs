@@ -120,6 +120,11 @@ impl ControlPlane {
         self.folder.path().join("ca.pem")
     }
 
+    /// The API server's.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Of group system:masters.
     pub fn admin(&self) -> Api {
         let admin = self.admin.get_or_init(|| Api::new(&self.admin_kubeconfig));
@@ -222,6 +227,8 @@ fn start_etcd(folder: &Folder) -> (Process, SocketAddr) {
             format!("--advertise-client-urls=http://{address}"),
             "--listen-peer-urls=http://127.0.0.1:0".to_owned(),
             "--unsafe-no-fsync".to_owned(),
+            // For `make scale`: 50,000 Nodes, each written twice.
+            "--quota-backend-bytes=8000000000".to_owned(),
             "--log-level=warn".to_owned(),
         ];
         let process = Process::new(&program, args, folder.path().join("etcd.log"));
