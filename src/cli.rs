@@ -207,9 +207,6 @@ pub struct Verify {
 /// account is there, else of ./btfleet-store. The first line on stderr says which.
 #[derive(Args, Debug)]
 pub struct Kernels {
-    #[command(flatten)]
-    pub store: Store,
-
     #[cfg(feature = "cluster")]
     #[command(flatten)]
     pub cluster: Cluster,
@@ -227,6 +224,9 @@ pub struct Kernels {
     #[cfg(feature = "cluster")]
     #[arg(short, long)]
     pub watch: bool,
+
+    #[command(flatten)]
+    pub store: Store,
 }
 
 /// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
@@ -523,9 +523,6 @@ pub struct Agent {
     #[arg(long)]
     pub once: bool,
 
-    #[command(flatten)]
-    pub store: Store,
-
     /// The running kernel's BTF.
     #[arg(
         long,
@@ -586,6 +583,10 @@ pub struct Agent {
 
     #[command(flatten)]
     pub log: Log,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
 }
 
 /// Keep the cluster's inventory: one KernelHeader per distinct kernel, verified, and collected when unused.

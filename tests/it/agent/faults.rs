@@ -83,13 +83,10 @@ fn a_patch_that_is_refused_is_told_by_an_event_and_not_repeated_at_once() {
 
 #[test]
 fn a_store_that_refuses_is_said_on_the_node_and_in_an_event() {
-    let mut host = Host::new(Version::Newest, "nostore");
+    let host = Host::new(Version::Newest, "nostore");
     // A file where a folder is meant.
-    let file = crate::tool::file(host.dir.path(), "file", b"x");
-    host.store = vec![
-        "--store".to_owned(),
-        format!("file://{}/store", file.display()),
-    ];
+    std::fs::create_dir(host.store_folder()).unwrap();
+    crate::tool::file(&host.store_folder(), "refs", b"x");
     let _agent = host.start();
     wait_until("an Event", || host.has_event("StoreRefused"));
     let status = host.status();

@@ -15,11 +15,11 @@ fn killed_at_random_moments_it_never_lies_and_the_next_run_completes_it() {
     host.succeed();
     let whole = began.elapsed();
     let good = host.objects();
-    for n in 0..16u32 {
+    for n in 0..8u32 {
         host.edit(serde_json::json!({"annotations": null, "labels": null}));
         let _ = std::fs::remove_dir_all(host.store_folder());
         let mut child = host.command().arg("--once").spawn().unwrap();
-        std::thread::sleep(whole.mul_f64(f64::from(n) / 15.0) + Duration::from_millis(1));
+        std::thread::sleep(whole.mul_f64(f64::from(n) / 7.0) + Duration::from_millis(1));
         child.kill().unwrap();
         child.wait().unwrap();
         host.assert_ready_means_stored();
