@@ -81,6 +81,12 @@ fn entries() -> Vec<Row> {
     let emptied = merge(json!({"metadata": {"managedFields": [{}]}}));
     let removed =
         json_patch(json!([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]));
+    let guarded = {
+        let metadata =
+            json!({"finalizers": ["example.com/guard"], "labels": {"example.com/g": "1"}});
+        let path = "/api/v1/nodes/a?fieldManager=guard";
+        request("PATCH", path, MERGE, json!({"metadata": metadata}))
+    };
     let mut rows = vec![
         Row::new("emptied", Who::Agent, emptied, refused(REMOVED)),
         Row::new(
@@ -153,6 +159,24 @@ fn entries() -> Vec<Row> {
                 .unwrap()
                 .remove("f:taints");
         }),
+        row("kubelet owns a label less", refused(CHANGED), |entries| {
+            let kubelet = &mut of(entries, "kubelet")["fieldsV1"]["f:metadata"]["f:labels"];
+            let labels = kubelet.as_object_mut().unwrap();
+            labels.remove("f:example.com/pool").unwrap();
+        }),
+        row(
+            "the guard owns its finalizer no more",
+            refused(CHANGED),
+            |entries| {
+                let guard = &mut of(entries, "guard")["fieldsV1"]["f:metadata"];
+                guard
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("f:finalizers")
+                    .unwrap();
+            },
+        )
+        .before(guarded),
         row(
             "kubelet's update is an apply",
             refused(CHANGED),

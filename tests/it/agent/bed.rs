@@ -43,12 +43,12 @@ pub fn installed(version: Version) -> ControlPlane {
     admin.apply(&manifest("rbac.yaml"));
     admin.apply(&manifest("policies.yaml"));
     // The API server learns of RBAC and policies from its watches.
-    let host = Host::new_on(&plane, "probe");
-    let path = format!("/api/v1/nodes/probe?dryRun=All&fieldManager=x");
+    let token = Host::new_on(&plane, "probe").token.clone();
+    let agent = plane.with_token(&token);
     let ours = json!({"metadata": {"annotations": {"btfleet.dev/status": "NoBTF"}}});
-    let agent = plane.with_token(&host.token);
     wait_until("RBAC and policies took effect", || {
-        let answer = agent.patch(&path, MERGE, &ours);
+        let path = "/api/v1/nodes/probe?dryRun=All&fieldManager=x";
+        let answer = agent.patch(path, MERGE, &ours);
         answer.status == 403 && answer.message().contains("fieldManager")
     });
     plane
@@ -248,15 +248,19 @@ impl<'p> Host<'p> {
     }
 
     /// Starts its agent, which looks often, and waits until it answers.
-    pub fn start(&self, flags: &[&str]) -> Agent {
+    pub fn start(&self) -> Agent {
+        self.start_with(&["--look-every", "0.4", "--resync-every", "0.8"])
+    }
+
+    /// Starts its agent with these flags, and waits until it answers.
+    pub fn start_with(&self, flags: &[&str]) -> Agent {
         let address = port::free();
         let mut args = vec![format!("KUBECONFIG={}", self.kubeconfig.display())];
         args.extend(self.env.iter().map(|(k, v)| format!("{k}={v}")));
         args.push(env!("CARGO_BIN_EXE_btfleet").to_owned());
         args.extend(self.args(&self.name));
         args.extend(["--listen".to_owned(), address.to_string()]);
-        args.extend(["--spread", "0", "--look-every", "0.4"].map(str::to_owned));
-        args.extend(["--resync-every", "0.8"].map(str::to_owned));
+        args.extend(["--spread", "0"].map(str::to_owned));
         args.extend(flags.iter().map(|&flag| flag.to_owned()));
         let log = self.dir.path().join("agent.log");
         let process = Process::new(Path::new("env"), args, log.clone());

@@ -90,7 +90,7 @@ fn a_kernel_is_published_in_a_real_object_storage() {
     assert_eq!(objects.len(), 5, "{objects:?}");
 
     // A store that is away for a while, and comes back empty.
-    let agent = host.start(&[]);
+    let agent = host.start();
     wait_until("the agent is ready", || agent.page("/readyz").0 == 200);
     server.kill();
     std::thread::sleep(Duration::from_secs(1));
@@ -115,7 +115,7 @@ fn after_a_reboot_the_agent_waits_for_the_kubelet_and_then_says_the_new_boot() {
         let random = host.dir.path().join("proc/sys/kernel/random");
         file(&random, "boot_id", format!("{BEFORE}\n").as_bytes());
         let began = Instant::now();
-        let agent = host.start(&[]);
+        let agent = host.start();
         std::thread::sleep(Duration::from_millis(700));
         assert_eq!(host.annotation("btf-digest"), earlier);
         assert_eq!(host.objects().len(), 5);
@@ -146,7 +146,7 @@ fn a_kernel_without_btf_is_said_with_an_event_and_the_agent_lives_on() {
         let host = Host::new(version, "nobtf");
         host.succeed();
         std::fs::remove_file(host.dir.path().join("vmlinux")).unwrap();
-        let agent = host.start(&[]);
+        let agent = host.start();
         wait_until("NoBTF", || host.status() == "NoBTF");
         assert_eq!(host.annotation("btf-digest"), None);
         assert_eq!(

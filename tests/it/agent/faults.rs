@@ -32,7 +32,7 @@ fn every_answer_that_passes_is_waited_out() {
             let host = Host::new(version, &format!("passes{n}")).through_a_proxy();
             host.proxy().plan(first(of, fate));
             let began = Instant::now();
-            let agent = host.start(&[]);
+            let agent = host.start();
             wait_until("Ready", || agent.page("/readyz").0 == 200);
             assert!(began.elapsed().as_secs_f64() >= least, "{of} {fate:?}");
             assert_eq!(host.status(), "Ready", "{of} {fate:?}");
@@ -62,7 +62,7 @@ fn a_patch_that_is_refused_is_told_by_an_event_and_not_repeated_at_once() {
                 false => Fate::Through,
             },
         );
-        let agent = host.start(&[]);
+        let agent = host.start();
         wait_until("an Event", || host.has_event("NodeRefused"));
         std::thread::sleep(Duration::from_secs(2));
         let asked = host.proxy().asked();
@@ -90,7 +90,7 @@ fn a_store_that_refuses_is_said_on_the_node_and_in_an_event() {
         "--store".to_owned(),
         format!("file://{}/store", file.display()),
     ];
-    let _agent = host.start(&[]);
+    let _agent = host.start();
     wait_until("an Event", || host.has_event("StoreRefused"));
     let status = host.status();
     assert!(status.starts_with("Error: store: "), "{status}");
@@ -113,7 +113,7 @@ fn sigterm_ends_it_within_two_seconds_at_any_moment() {
                     true => Fate::Hang,
                     false => Fate::Through,
                 });
-            let agent = host.start(&[]);
+            let agent = host.start();
             std::thread::sleep(Duration::from_millis(pause));
             let pid = agent.process.pid().unwrap();
             agent.signal("TERM");

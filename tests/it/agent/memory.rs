@@ -4,7 +4,6 @@ use super::bed::{Host, wait_until};
 use crate::support::fixtures::fixture;
 use crate::support::servers::kubernetes::Version;
 use crate::tool::file;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,10 +23,8 @@ fn kib(pid: u32, line: &str) -> Option<u64> {
 fn at_rest_it_holds_less_than_8_mib_and_at_its_peak_less_than_32() {
     let host = Host::new(Version::Newest, "memory");
     file(host.dir.path(), "vmlinux", &fixture("x86_64-6.18").btf);
-    let mut command = host.command();
-    command.args(["--spread", "0"]).stderr(Stdio::null());
-    let mut child = command.spawn().unwrap();
-    let pid = child.id();
+    let agent = host.start_with(&[]);
+    let pid = agent.process.pid().unwrap();
     let peak = Arc::new(AtomicU64::new(0));
     let most = peak.clone();
     let sampler = std::thread::spawn(move || {
@@ -40,8 +37,7 @@ fn at_rest_it_holds_less_than_8_mib_and_at_its_peak_less_than_32() {
     std::thread::sleep(Duration::from_secs(2));
     let (anon, rss) = (kib(pid, "RssAnon").unwrap(), kib(pid, "VmRSS").unwrap());
     let most = kib(pid, "VmHWM").unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
+    drop(agent);
     sampler.join().unwrap();
     let peak = peak.load(Ordering::Relaxed);
     println!(

@@ -10,7 +10,7 @@ use std::time::Duration;
 fn a_node_that_is_wiped_edited_or_made_anew_is_whole_within_one_look() {
     for version in Version::ALL {
         let host = Host::new(version, "wiped");
-        let agent = host.start(&[]);
+        let agent = host.start();
         wait_until("Ready", || host.status() == "Ready");
         let good = |node: &Value| {
             let ours = |of: &Value| {
@@ -62,7 +62,7 @@ fn good_or_none(node: &Value, good: &impl Fn(&Value) -> Ours) -> Option<Ours> {
 #[test]
 fn a_store_wiped_whole_or_in_part_is_whole_within_one_resync_and_the_node_untouched() {
     let host = Host::new(Version::Newest, "store");
-    let agent = host.start(&[]);
+    let agent = host.start();
     wait_until("ready", || agent.page("/readyz").0 == 200);
     let (good, node) = (host.objects(), host.node());
     let mut losses: Vec<Vec<&String>> = good.iter().map(|key| vec![key]).collect();
@@ -92,7 +92,7 @@ fn an_api_server_that_was_killed_is_waited_for() {
     let plane = installed(Version::Newest);
     let host = Host::new_on(&plane, "outage");
     host.kubelet_says("99999999-1111-4222-8333-444455556666", super::bed::RELEASE);
-    let agent = host.start(&[]);
+    let agent = host.start();
     wait_until("it waits", || {
         agent.page("/readyz").1.contains("another boot")
     });

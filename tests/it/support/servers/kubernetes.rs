@@ -131,6 +131,11 @@ impl ControlPlane {
         admin.clone()
     }
 
+    /// Of group system:masters.
+    pub fn admin_kubeconfig(&self) -> &Path {
+        &self.admin_kubeconfig
+    }
+
     /// A new kubeconfig file.
     pub fn kubeconfig(&self, who: &Credentials) -> PathBuf {
         let n = self.kubeconfigs.fetch_add(1, Ordering::Relaxed);
