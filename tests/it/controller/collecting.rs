@@ -69,7 +69,7 @@ impl Inside {
         let metrics = family.get_metric().iter();
         metrics
             .filter(|m| m.get_label().iter().any(|l| l.value() == label))
-            .map(|m| m.get_counter().value())
+            .map(|m| m.get_counter().get_value())
             .sum()
     }
 }
