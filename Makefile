@@ -22,6 +22,10 @@ test: ## every test (it installs the compilers and builds the servers they need)
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
 
+.PHONY: model
+model: ## search the model of collection with larger bounds than `make test` does
+	BTFLEET_MODEL=large cargo test $(CARGOFLAGS) --no-default-features --features cli --test it -- collection --nocapture
+
 .PHONY: bench
 bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31
 	@hack/need.sh bench

@@ -26,6 +26,9 @@ pub enum Command {
     Kernels(Kernels),
     Get(Get),
     Diff(Diff),
+    Mirror(Mirror),
+    Import(Import),
+    Store(Stores),
     #[cfg(feature = "cluster")]
     Agent(Agent),
     #[cfg(feature = "cluster")]
@@ -117,7 +120,7 @@ impl Store {
 
 /// How an s3:// store is reached. Credentials come from where AWS' own tools look for them: the
 /// environment, profile files, web identity, pod identity, instance metadata.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Object storage (s3://)")]
 pub struct S3 {
     /// The server, if it is not AWS: http(s)://HOST:PORT.
@@ -299,6 +302,174 @@ pub struct Diff {
     /// Text to read, or JSON for other programs (docs/json.md).
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TextFormat,
+}
+
+/// Copy kernels from one store to another: for a site that cannot reach the first.
+///
+/// Every blob's digest is checked before it is written, and what the target has already is checked too and
+/// not sent again: a copy that was cut short goes on where it was. Other clusters' references stay where
+/// they are; what is copied is kept under a pin of its own.
+///
+/// Between two object storages that need different settings, go by way of a folder.
+///
+/// Exit codes: 0 all is copied or was there, 1 something is missing or wrong, and was told.
+#[derive(Args, Debug)]
+pub struct Mirror {
+    /// The store to read: s3://BUCKET/PREFIX, file://DIR or DIR.
+    #[arg(value_name = "FROM", value_hint = ValueHint::DirPath)]
+    pub from: String,
+
+    /// The store to write.
+    #[arg(value_name = "TO", value_hint = ValueHint::DirPath)]
+    pub to: String,
+
+    /// Only these kernels, named as for `get`; by default all.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    #[command(flatten)]
+    pub s3: S3,
+
+    /// Keep the kernels in TO under this name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
+}
+
+/// Publish kernels that have BTF files and no node here.
+///
+/// A folder is searched for files as BTFHub has them, DISTRO/VERSION/ARCH/RELEASE.btf.tar.xz, or plain
+/// ARCH/RELEASE.btf: their places tell arch and release. A file anywhere else needs --arch and --release.
+///
+/// Exit codes: 0 all is imported or was there, 1 something was not, and was told.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// Folders, archives (.btf.tar.xz), raw BTF, or ELF files with a .BTF section.
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// The kernels' machine, as Kubernetes or `uname -m` spell it.
+    #[arg(long, value_name = "ARCH", env = "BTFLEET_ARCH")]
+    pub arch: Option<String>,
+
+    /// The kernel's release, as `uname -r` prints it. For one file only.
+    #[arg(long, value_name = "RELEASE", env = "BTFLEET_RELEASE")]
+    pub release: Option<String>,
+
+    /// Keep the kernels under this name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
+}
+
+/// Look after a store.
+#[derive(Args, Debug)]
+pub struct Stores {
+    #[command(subcommand)]
+    pub task: StoreTask,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum StoreTask {
+    Doctor(StoreDoctor),
+    Refs(StoreRefs),
+    Forget(StoreForget),
+    /// Keep kernels under a name, whatever clusters use.
+    Pin(StorePin),
+    /// No longer keep kernels under a name.
+    Unpin(StorePin),
+}
+
+/// List which clusters and pins use which kernels, and since when.
+///
+/// A live cluster's controller writes its references anew every week; those of clusters that were not for
+/// 90 days are pointed out.
+#[derive(Args, Debug)]
+pub struct StoreRefs {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// How to print the result.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: TextFormat,
+}
+
+/// Try out a store: what it can do, and what these credentials may do in it.
+///
+/// Writes a few objects of its own under doctor/, which no reader takes for a kernel's, reads, lists,
+/// overwrites and removes them; then says what each role lacks, what that costs and what mends it.
+///
+/// Exit codes: 0 every role asked for has what it needs, 1 something is lacking or the store cannot be used.
+#[derive(Args, Debug)]
+pub struct StoreDoctor {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Only what these roles need; by default all.
+    #[arg(long = "role", value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<Role>,
+
+    /// How to print the result.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: TextFormat,
+}
+
+/// Remove all references of a cluster that is gone for good.
+///
+/// Kernels that nobody else uses are then free to be collected by another cluster's controller. Where the
+/// cluster lives after all, its controller puts its references back within minutes.
+#[derive(Args, Debug)]
+pub struct StoreForget {
+    /// The cluster's id, as `store refs` prints it.
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: String,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct StorePin {
+    /// Kernels, named as for `get`.
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// The name they are kept under.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// On each node: publishes its kernel.
+    Agent,
+    /// Checks, repairs and collects; and whoever runs `publish` by hand.
+    Controller,
+    /// `get`, `kernels`, `verify`, an eBPF program's init container.
+    Reader,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

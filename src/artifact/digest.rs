@@ -64,6 +64,13 @@ macro_rules! digest {
                 $name(Sha256::digest(bytes).into())
             }
 
+            /// The digest of bytes that come in parts.
+            pub fn of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> $name {
+                let mut hash = Sha256::new();
+                parts.into_iter().for_each(|part| hash.update(part));
+                $name(hash.finalize().into())
+            }
+
             /// From 64 lower-case hexadecimal digits, as keys of a store have them.
             ///
             /// # Errors

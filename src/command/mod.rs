@@ -12,22 +12,27 @@ mod crd;
 mod diff;
 mod dump;
 mod get;
+mod import;
 mod input;
 #[cfg(feature = "cluster")]
 mod inventory;
 mod kernels;
+mod mirror;
 mod name;
 #[cfg(feature = "cluster")]
 mod nodes;
 mod output;
+mod progress;
 mod publish;
+mod room;
+mod store;
 #[cfg(feature = "cluster")]
 mod table;
 mod verify;
 
 use crate::cli::Command;
 use anyhow::{Context, Result};
-use btfleet::store::{self, S3Options, Store};
+use btfleet::store::{S3Options, Store};
 use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -42,6 +47,9 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Kernels(args) => wait(kernels::run(&args)),
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
+        Command::Mirror(args) => wait(mirror::run(&args)),
+        Command::Import(args) => wait(import::run(&args)),
+        Command::Store(args) => wait(store::run(&args.task)),
         #[cfg(feature = "cluster")]
         Command::Agent(args) => agent::run(&args),
         #[cfg(feature = "cluster")]
@@ -124,7 +132,7 @@ pub fn s3_options(args: &crate::cli::Store) -> S3Options {
 
 /// The store that the command line names.
 pub async fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    Ok(store::open(args.place(), &s3_options(args)).await?)
+    Ok(btfleet::store::open(args.place(), &s3_options(args)).await?)
 }
 
 /// The `--store` that a later command needs to find this store again.

@@ -35,6 +35,11 @@ impl Output {
         Ok(Output { to, path })
     }
 
+    /// Whether nobody sees any of it before [`Output::finish`].
+    pub fn is_hidden(&self) -> bool {
+        matches!(self.to, To::Beside(..))
+    }
+
     /// Makes what was written take its place.
     pub fn finish(self) -> Result<()> {
         match self.to {

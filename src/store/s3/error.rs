@@ -228,7 +228,11 @@ impl Attempt<'_> {
             ("SlowDown" | "ServiceUnavailable" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded"
             | "TooManyRequests" | "InternalError" | "RequestTimeout" | "OperationAborted", _)
             | (_, 429 | 408 | 500 | 502..=599) => self.away(problem, after),
-            (_, 401 | 403) => self.refused(problem, self.permission()),
+            (_, 401 | 403) => Error::Denied {
+                what: self.what(),
+                problem,
+                hint: self.permission(),
+            },
             (_, 200..=299) => self.refused(
                 format!("{server} gives an answer that is not S3's (status {status})"),
                 "Is --s3-endpoint an S3 API?",

@@ -7,6 +7,7 @@ use crate::store::{Entry, Error, Put, Store};
 use async_trait::async_trait;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::operation::put_object::PutObjectError;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -47,7 +48,7 @@ impl Store for S3Store {
                 }))
             }
             Err(e) if absent(&e) => Ok(None),
-            Err(e) => Err(self.attempt("look at", key.as_str()).failed(&e)),
+            Err(e) => Err(self.why_no_head(key, &e).await),
         }
     }
 
@@ -203,6 +204,23 @@ impl S3Store {
                 }
             }
         }
+    }
+
+    /// The answer to a HEAD has no body that could say why: a GET's has.
+    async fn why_no_head(&self, key: &Key, e: &SdkError<HeadObjectError, HttpResponse>) -> Error {
+        let tried = self.attempt("look at", key.as_str());
+        let seen = failure(e);
+        if seen.status.is_some_and(|s| (400..500).contains(&s)) && seen.code.is_empty() {
+            let request = self.client.get_object();
+            let request = request.bucket(&self.place.bucket).key(self.place.name(key));
+            if let Err(told) = request.range("bytes=0-0").send().await
+                && !failure(&told).code.is_empty()
+                && !absent(&told)
+            {
+                return tried.failed(&told);
+            }
+        }
+        tried.failed(e)
     }
 
     async fn write(

@@ -89,7 +89,7 @@ fn allowed() -> Vec<Row> {
             .then(STATUS_AT, json!("NoBTF")),
         allow("dropping every key", merge(nothing.clone())).then(STATUS_AT, Value::Null),
         allow("the first keys of a node without any", merge(published()))
-            .before(request("PATCH", "/api/v1/nodes/a", MERGE, nothing))
+            .before(request("PATCH", "/api/v1/nodes/a", MERGE, nothing.clone()))
             .then(KERNEL_AT, json!(KERNEL)),
         allow("repairing a hand edit", merge(published()))
             .before(by_hand(annotation("btfleet.dev/status", "as I like it")))
@@ -126,10 +126,16 @@ fn allowed() -> Vec<Row> {
         )
         .then(STATUS_AT, json!("Error: type 7 at 0x1c: bad")),
     ];
-    // The API server then merges the oldest managers into one.
-    let mut crowded = allow("on a node that ten others update", merge(upgraded()));
+    // The agent is the eleventh then, and the API server merges the oldest two into one. The names come before ours
+    // in the alphabet, which decides between two of the same second.
+    let mut crowded = allow("on a node that ten others update", merge(upgraded())).before(request(
+        "PATCH",
+        "/api/v1/nodes/a",
+        MERGE,
+        nothing,
+    ));
     for i in 0..10 {
-        let path = format!("/api/v1/nodes/a?fieldManager=updater-{i}");
+        let path = format!("/api/v1/nodes/a?fieldManager=an-updater-{i}");
         let body = label(&format!("example.com/updater-{i}"), "1");
         crowded = crowded.before(request("PATCH", &path, MERGE, body));
     }

@@ -19,8 +19,10 @@ pub enum Fault {
     NoPutBack,
     /// What is set aside is in memory only: whoever dies takes it along.
     InMemory,
-    /// The own reference is removed before anything is set aside.
-    ReferenceFirst,
+    /// That another cluster is collecting the same kernel is not seen.
+    NoMark,
+    /// Publishers look at the reference and at all else at the same time.
+    LookAtOnce,
 }
 
 const NOBODY: u16 = u16::MAX;
@@ -79,14 +81,18 @@ impl World {
         agents.any(|(_, agent)| agent.names() == Some(kernel))
     }
 
-    /// Whether nobody else can notice the next step of this cluster's controller, or keep it from being what it is.
+    /// Whether nobody else can notice the next step of this cluster's controller, or change what comes of it.
     pub(super) fn is_unnoticed(&self, state: &State, cluster: usize) -> bool {
         let plan = state.controllers[cluster].plan;
         if plan == IDLE || plan == NOBODY {
             return false;
         }
         match self.plans.borrow().ask(plan) {
-            Ask::Put(bit) | Ask::Remove(bit) => set(bit) & ORIGINALS == 0,
+            Ask::Put(bit) | Ask::Remove(bit) => {
+                // The mark is what the other cluster looks for.
+                let mark = self.aside_ref[cluster].iter().sum::<Set>();
+                set(bit) & (ORIGINALS | mark) == 0
+            }
             Ask::Forget | Ask::End(_) => true,
             _ => false,
         }
@@ -199,7 +205,8 @@ impl World {
                 }
                 if me.half & ASIDE_READ == 0 {
                     let rival = self.aside_ref[1 - cluster][kernel];
-                    let found = flag(same & rival != 0, RIVAL);
+                    let blind = self.bounds.fault == Fault::NoMark;
+                    let found = flag(same & rival != 0 && !blind, RIVAL);
                     read(me.half | ASIDE_READ | found, "lists what is set aside: ");
                 }
                 if me.half & MANIFESTS_READ == 0 {

@@ -1,7 +1,8 @@
 //! Whoever publishes: an agent for its Node, or a person under a pin. As `store::publish` and the agent go about it:
-//! reference → is there a manifest? → both blobs → manifest → index → (agent) its Node → look at all of it, at once;
-//! anything missing: again from the reference. Each line is one request, and anything may come in between.
+//! reference → is there a manifest? → both blobs → manifest → index → (agent) its Node → look at the reference, then at
+//! the rest, at once; anything missing: again from the reference. Each line is one request, and anything may come in between.
 
+use super::controller::Fault;
 use super::objects::{Set, btf, header, index, manifest, pin, reference, set};
 use super::world::{Next, State, What, World};
 
@@ -261,12 +262,19 @@ impl World {
                 push(same, patched, What::Says("patches its Node"));
             }
             At::Looking(left) => {
-                // All are asked for at once, and answered in any order. Seeing one sooner than it might be seen takes
-                // no way out away: as long as nothing is seen, any of them may be missed.
-                let left = (0..5).filter(|n| left & 1 << n != 0);
+                // The reference comes first: objects count that were there while it was. The others are asked for at
+                // once, and answered in any order. Seeing one sooner than it might be seen takes no way out away: as
+                // long as nothing is seen, any of them may be missed.
+                let at_once = self.bounds.fault == Fault::LookAtOnce;
+                let later = if left & 1 != 0 && !at_once {
+                    left & !1
+                } else {
+                    0
+                };
+                let left = (0..5).filter(|n| (left & !later) & 1 << n != 0);
                 let (there, gone): (Vec<usize>, Vec<usize>) = left.partition(|n| has(five[*n]));
                 if !there.is_empty() {
-                    let left = gone.iter().map(|n| 1 << n).sum();
+                    let left = later | gone.iter().map(|n| 1 << n).sum::<u8>();
                     let (at, says) = match left {
                         0 => (At::Idle, "sees all of it"),
                         left => (At::Looking(left), "sees some of it"),

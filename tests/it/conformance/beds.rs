@@ -1,9 +1,12 @@
 //! The stores that the suite runs over: each test gets one of its own, empty.
 
-use crate::support::stores::{Faulty, MemoryStore};
-use btfleet::store::{FsStore, Store};
+use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY, Scheme};
+use crate::support::stores::{self, Faulty, MemoryStore};
+use btfleet::store::{FsStore, Store, open};
+use btfleet::store::{S3Options, open};
 use std::any::Any;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A store, and what keeps it.
 pub struct Bed {
@@ -38,6 +41,20 @@ pub async fn folder() -> Bed {
     let place = dir.path().join("store").display().to_string();
     let store = Arc::new(FsStore::open(&place).unwrap());
     Bed::new(store, true, dir)
+}
+
+pub async fn versitygw() -> Bed {
+    at(&stores::versitygw().url()).await
+}
+
+pub async fn s3s() -> Bed {
+    at(&stores::s3s().url()).await
+}
+
+/// One server for all tests; each has a prefix of its own.
+async fn at(url: &str) -> Bed {
+    let store = open(&stores::new_place(), &stores::options(url)).await;
+    Bed::new(store.unwrap(), false, ())
 }
 
 /// Runs a case over a new store.

@@ -37,7 +37,7 @@ pub async fn a_new_kernel_is_whole_and_a_second_run_writes_nothing(bed: &Bed) {
 }
 
 pub async fn two_kernels_share_a_header(bed: &Bed) {
-    let [a, b] = twins();
+    let [a, b] = twins("task");
     assert_ne!(a.digest, b.digest);
     assert_eq!(manifest(&a).header_digest, manifest(&b).header_digest);
     let owner = cluster("c1");

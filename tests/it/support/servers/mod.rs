@@ -5,11 +5,13 @@
 
 pub mod api;
 pub mod certs;
+pub mod faulty_s3;
 pub mod folder;
 pub mod kubernetes;
 pub mod port;
 pub mod process;
 pub mod s3;
+pub mod s3s;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
