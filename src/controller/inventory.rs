@@ -1,7 +1,7 @@
 //! What the cluster's Nodes say, kernel by kernel: small records, and pure decisions about them.
 //!
 //! A node can change what is said of itself and of no other: it is counted under the kernel that it names, its name
-//! and release may be among those shown, and no more. What a kernel is comes from its BTF ([`super::verify`]).
+//! and release may be among those shown, and no more. What a kernel is comes from its BTF (`verify`).
 
 use crate::artifact::{BtfDigest, KernelId};
 use crate::cluster::watch::Change;

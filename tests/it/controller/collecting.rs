@@ -69,7 +69,7 @@ impl Inside {
         let metrics = family.get_metric().iter();
         metrics
             .filter(|m| m.get_label().iter().any(|l| l.value() == label))
-            .map(|m| m.get_counter().value())
+            .map(|m| m.get_counter().get_value())
             .sum()
     }
 }
@@ -337,8 +337,8 @@ async fn say(bed: &Bed, node: &'static str, said: &Keys) {
         &kube::api::PatchParams::default(),
         &kube::api::Patch::Merge(patch),
     );
-    let asked =
-        btfleet::cluster::client::ask::<serde::de::IgnoredAny>(&bed.admin.client(), request);
+    let client = bed.admin.client();
+    let asked = btfleet::cluster::client::ask::<serde::de::IgnoredAny>(&client, request);
     asked.await.unwrap();
 }
 
