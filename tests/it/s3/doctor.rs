@@ -98,8 +98,6 @@ fn refusing(refuses: fn(&Request) -> bool) -> FaultyS3 {
 #[test]
 fn what_a_role_lacks_is_named_with_its_cost_and_its_mend() {
     let dir = tempfile::tempdir().unwrap();
-    let is_list = |r: &Request| r.path.contains("list-type=2");
-    let _ = is_list;
     // An agent's policy: no delete, and writes only under the condition.
     let agent = refusing(|r| {
         r.method == "DELETE" || (r.method == "PUT" && r.header("if-none-match").is_none())

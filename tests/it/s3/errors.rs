@@ -3,7 +3,7 @@
 use super::{btfleet, s3, signed};
 use crate::support::servers::faulty_s3::{Answer, FaultyS3};
 use crate::support::servers::port;
-use crate::support::servers::s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY, Scheme};
+use crate::support::servers::s3::{S3Server, SECRET_KEY, Scheme};
 use crate::tool::text;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,8 +32,8 @@ impl Cases {
     /// All at once: some wait between their retries.
     fn run(self) {
         let results: Vec<_> = std::thread::scope(|scope| {
-            let running: Vec<_> = self.0.into_iter().map(|case| scope.spawn(|| case.fails()));
-            let running: Vec<_> = running.collect();
+            let cases = self.0.into_iter();
+            let running: Vec<_> = cases.map(|case| scope.spawn(|| case.fails())).collect();
             running.into_iter().map(|r| r.join().unwrap()).collect()
         });
         let wrong: Vec<String> = results.into_iter().filter_map(Result::err).collect();
@@ -222,7 +222,6 @@ fn real_servers_that_refuse() {
     );
     cases.run();
     drop(tls);
-    assert_eq!(BUCKET, "btfleet");
 }
 
 #[test]
@@ -271,7 +270,8 @@ fn servers_that_are_away_or_are_none() {
     let mut cases = Cases::default();
     let args = ["kernels", "--store", "s3://btfleet", "--s3-endpoint"];
     for (name, server, says) in &servers {
-        let args = [&args[..], &[&server.url()]].concat();
+        let url = server.url();
+        let args = [&args[..], &[&url]].concat();
         cases.add(name, signed(dir), &args, says);
     }
     let refused = [&args[..], &[&nobody]].concat();
@@ -311,7 +311,6 @@ fn servers_that_are_away_or_are_none() {
         &profiles,
         &["credentials could not be had"],
     );
-    assert!(!ACCESS_KEY.is_empty());
     cases.run();
 }
 
