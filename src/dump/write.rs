@@ -123,7 +123,7 @@ impl Plan {
         };
         thread::scope(|scope| {
             // Where no thread can be had, one after the other does as well.
-            let helper = thread::Builder::new().spawn_scoped(scope, &write_rest).ok();
+            let helper = thread::Builder::new().spawn_scoped(scope, write_rest).ok();
             self.write_front(&mut p, &parts, records, front, &mut Some(&mut *part))?;
             part(p.out.part());
             match helper {
