@@ -83,8 +83,14 @@ for_test() {
   # What programs include beside vmlinux.h.
   need libbpf-dev header bpf/bpf_helpers.h
   need linux-libc-dev header linux/errno.h
+  # The servers that the tests start: setpriv ties them to the test's process, flock keeps two builds apart.
+  need util-linux eval 'have setpriv && have flock'
+  need curl have curl # signs requests to the S3 server, apart from our own code
   for_side_by_side
 }
+
+# Built here, not installed: see hack/gotools.sh.
+servers() { hack/gotools.sh versitygw etcd kube-apiserver-1.37 kube-apiserver-1.34 >/dev/null; }
 
 # What we are compared with.
 for_side_by_side() {
@@ -145,4 +151,5 @@ for task in "$@"; do
   esac
 done
 [ ${#packages[@]} = 0 ] || install_packages
+if [[ " $* " == *" test "* ]]; then servers; fi
 [ ${#nowhere[@]} = 0 ] || echo "this distribution has no ${nowhere[*]}: the tests that need them cannot run here" >&2

@@ -53,6 +53,8 @@ pub enum BlobError {
 /// Decompresses a stored blob and hands it on only if its SHA-256 is `expected`.
 ///
 /// No more than `limit` bytes (and never more than [`MAX_BLOB`]) are taken from it, however small it is.
+/// It is decompressed twice: first by [`check`], and only if it is what was asked for into memory of its size.
+/// So what is not costs a window and a piece, not what it pretends to be.
 ///
 /// # Errors
 /// [`BlobError`]; no byte has been handed on then.
@@ -61,26 +63,20 @@ pub fn decompress(
     expected: &[u8; 32],
     limit: u64,
 ) -> Result<Vec<u8>, BlobError> {
-    let limit = limit.min(MAX_BLOB);
-    let mut from = zstd::stream::read::Decoder::with_buffer(compressed).map_err(BlobError::Zstd)?;
-    from.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
-        .map_err(BlobError::Zstd)?;
+    let size = check(compressed, expected, limit)?;
+    // At most MAX_BLOB, as was just counted.
+    let mut blob = Vec::with_capacity(size as usize);
+    pieces(compressed, size, |piece| blob.extend_from_slice(piece))?;
+    Ok(blob)
+}
+
+/// Whether a stored blob is what it should be, under the same limits; gives its size, uncompressed.
+///
+/// # Errors
+/// [`BlobError`]: it is not.
+pub fn check(compressed: &[u8], expected: &[u8; 32], limit: u64) -> Result<u64, BlobError> {
     let mut hash = Sha256::new();
-    let mut blob = Vec::new();
-    let mut chunk = vec![0; 128 << 10];
-    loop {
-        let n = match from.read(&mut chunk) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(e) => return Err(BlobError::Zstd(e)),
-        };
-        let part = chunk.get(..n).unwrap_or_default();
-        if (blob.len() as u64).saturating_add(n as u64) > limit {
-            return Err(BlobError::TooLarge { limit });
-        }
-        hash.update(part);
-        blob.extend_from_slice(part);
-    }
+    let size = pieces(compressed, limit.min(MAX_BLOB), |piece| hash.update(piece))?;
     let found: [u8; 32] = hash.finalize().into();
     if &found != expected {
         let name = |d: &[u8; 32]| {
@@ -92,7 +88,34 @@ pub fn decompress(
             found: name(&found),
         });
     }
-    Ok(blob)
+    Ok(size)
+}
+
+/// Hands every piece of what `compressed` holds to `each`, and gives the size of all of them. What says of
+/// itself that it is larger than `limit` is not begun with.
+fn pieces(compressed: &[u8], limit: u64, mut each: impl FnMut(&[u8])) -> Result<u64, BlobError> {
+    if let Ok(Some(said)) = zstd::zstd_safe::get_frame_content_size(compressed)
+        && said > limit
+    {
+        return Err(BlobError::TooLarge { limit });
+    }
+    let mut from = zstd::stream::read::Decoder::with_buffer(compressed).map_err(BlobError::Zstd)?;
+    from.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
+        .map_err(BlobError::Zstd)?;
+    let mut chunk = vec![0; 128 << 10];
+    let mut size = 0u64;
+    loop {
+        let n = match from.read(&mut chunk) {
+            Ok(0) => return Ok(size),
+            Ok(n) => n,
+            Err(e) => return Err(BlobError::Zstd(e)),
+        };
+        size = size.saturating_add(n as u64);
+        if size > limit {
+            return Err(BlobError::TooLarge { limit });
+        }
+        each(chunk.get(..n).unwrap_or_default());
+    }
 }
 
 #[cfg(test)]
@@ -139,6 +162,14 @@ mod tests {
         let bomb = compress(&vec![0; 64 << 20]).unwrap();
         assert!(bomb.len() < 10_000);
         let e = decompress(&bomb, &[0; 32], 1000).unwrap_err();
+        assert!(matches!(e, BlobError::TooLarge { limit: 1000 }), "{e}");
+        // One that does not say how large it is.
+        let silent = zstd::stream::encode_all(io::repeat(0).take(64 << 20), 1).unwrap();
+        assert!(matches!(
+            zstd::zstd_safe::get_frame_content_size(&silent),
+            Ok(None)
+        ));
+        let e = decompress(&silent, &[0; 32], 1000).unwrap_err();
         assert!(matches!(e, BlobError::TooLarge { limit: 1000 }), "{e}");
     }
 

@@ -217,6 +217,12 @@ impl Generator {
 
 const _: () = assert!(crate::dump::GENERATOR > 0 && crate::dump::GENERATOR < 1_000_000);
 
+impl From<Generator> for u32 {
+    fn from(generator: Generator) -> u32 {
+        generator.0
+    }
+}
+
 impl fmt::Display for Generator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

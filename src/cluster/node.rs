@@ -146,6 +146,16 @@ pub fn may_be_written(release: &str) -> bool {
     (1..=64).contains(&release.len()) && release.bytes().all(plain)
 }
 
+/// Whether a boot id may stand in an annotation: a UUID, as the kernel prints it.
+pub fn is_boot_id(text: &str) -> bool {
+    let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => hex(b),
+        })
+}
+
 impl Keys {
     /// No key is there.
     pub fn is_empty(&self) -> bool {
@@ -465,6 +475,15 @@ mod tests {
         }
         for (release, fits) in [("6.1.0+x~y_z-1", true), ("", false), ("a b", false)] {
             assert_eq!(may_be_written(release), fits, "{release:?}");
+        }
+        let upper = BOOT.to_uppercase();
+        for (id, fits) in [
+            (BOOT, true),
+            (&upper, false),
+            (&BOOT[1..], false),
+            ("", false),
+        ] {
+            assert_eq!(is_boot_id(id), fits, "{id:?}");
         }
     }
 

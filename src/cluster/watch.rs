@@ -56,28 +56,47 @@ enum At {
 pub async fn watch<K: Watched>(
     client: &Client,
     path: &str,
+    pause: Backoff,
+    tell: impl FnMut(Change<K>),
+) {
+    watch_some(client, path, None, pause, tell).await;
+}
+
+/// Likewise, but only objects with these labels (a selector as kubectl takes it): one that loses them is
+/// told as gone.
+pub async fn watch_some<K: Watched>(
+    client: &Client,
+    path: &str,
+    labels: Option<&str>,
     mut pause: Backoff,
     mut tell: impl FnMut(Change<K>),
 ) {
     let request = Request::new(path);
+    let params = WatchParams {
+        label_selector: labels.map(str::to_owned),
+        ..WatchParams::default().timeout(LASTS)
+    };
+    let list = ListParams {
+        label_selector: labels.map(str::to_owned),
+        ..ListParams::default()
+    };
     let mut at = At::Nowhere;
     // Learned from its answer: API servers that do not stream listings say so.
     let mut streams = true;
     loop {
         let done = match (&at, streams) {
             (At::Version(version), _) => {
-                let params = WatchParams::default().timeout(LASTS);
                 let version = version.clone();
                 events(client, &request, &params, &version, &mut at, &mut tell).await
             }
             (At::Nowhere, true) => {
                 tell(Change::Listing);
-                let params = WatchParams::default().timeout(LASTS).initial_events();
+                let params = params.clone().initial_events();
                 events(client, &request, &params, "", &mut at, &mut tell).await
             }
             (At::Nowhere, false) => {
                 tell(Change::Listing);
-                pages(client, &request, &mut at, &mut tell).await
+                pages(client, &request, list.clone(), &mut at, &mut tell).await
             }
         };
         let Err(e) = done else {
@@ -160,13 +179,11 @@ struct PageMeta {
 async fn pages<K: Watched>(
     client: &Client,
     request: &Request,
+    list: ListParams,
     at: &mut At,
     tell: &mut impl FnMut(Change<K>),
 ) -> kube::Result<()> {
-    let version = each(client, request, ListParams::default(), |k| {
-        tell(Change::Is(k))
-    })
-    .await?;
+    let version = each(client, request, list, |k| tell(Change::Is(k))).await?;
     *at = At::Version(version);
     tell(Change::Listed);
     Ok(())

@@ -4,20 +4,20 @@ mod json;
 mod text;
 
 use super::dump::{read_base, with_btf};
-use super::input::{self, Bytes, Input};
+use super::input::{self, Input};
 use super::name::{self, Named};
 use super::note;
 use crate::cli::{Diff, TextFormat};
 use anyhow::{Context, Result, bail};
 use btfleet::relo::diff;
-use btfleet::store::{Folder, read};
+use btfleet::store::{Store, read};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub fn run(args: &Diff) -> Result<ExitCode> {
-    let store = Folder::open(&args.store.store)?;
-    let (a, b) = (side(&store, &args.a)?, side(&store, &args.b)?);
+pub async fn run(args: &Diff) -> Result<ExitCode> {
+    let store = super::open(&args.store).await?;
+    let (a, b) = (side(&*store, &args.a).await?, side(&*store, &args.b).await?);
     if args.base.len() > 2 {
         bail!("--base is given at most twice: for A, then for B");
     }
@@ -53,14 +53,14 @@ pub fn run(args: &Diff) -> Result<ExitCode> {
 }
 
 /// A file, or a kernel of the store; a word that could be both is refused.
-fn side(store: &Folder, word: &str) -> Result<Input> {
+async fn side(store: &dyn Store, word: &str) -> Result<Input> {
     let path = Path::new(word);
     let is_file = word == "-" || path.exists();
     // What has a folder in it is a path, but for release/ARCH/RELEASE.
     let is_path = word.starts_with(['.', '/']);
     let named = match is_path || word == "-" {
         true => None,
-        false => name::find(store, word)?,
+        false => name::find(store, word).await?,
     };
     match named {
         Some(_) if is_file => bail!(
@@ -69,13 +69,10 @@ fn side(store: &Folder, word: &str) -> Result<Input> {
         None if is_file => input::read(path),
         Some(Named::Header(_)) => bail!("{word} is a header: name the kernel's BTF instead"),
         Some(Named::Kernel(btf)) => {
-            note(&format!(
-                "reading {word} from store {}",
-                store.root().display()
-            ));
+            note(&format!("reading {word} from store {}", store.place()));
             Ok(Input {
                 name: word.to_owned(),
-                btf: Bytes::Read(read::btf(store, &btf, None)?),
+                btf: read::btf(store, &btf, None).await?,
                 distilled: None,
                 arch: None,
                 release: None,
@@ -84,7 +81,7 @@ fn side(store: &Folder, word: &str) -> Result<Input> {
         }
         None => bail!(
             "{word:?} is neither a file nor a kernel in the store {}",
-            store.root().display()
+            store.place()
         ),
     }
 }

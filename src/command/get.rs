@@ -7,26 +7,28 @@ use crate::cli::Get;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Manifest};
 use btfleet::btf::Btf;
-use btfleet::store::{Folder, read};
+use btfleet::store::{Store, read};
+use bytes::Bytes;
 use std::process::ExitCode;
 
-pub fn run(args: &Get) -> Result<ExitCode> {
-    let store = super::open_to_read(&args.store)?;
+pub async fn run(args: &Get) -> Result<ExitCode> {
+    let store = super::open_to_read(&args.store).await?;
     let generator = match args.generator {
         Some(number) => Generator::new(number)?,
         None => Generator::OWN,
     };
-    let bytes = match name::expect(&store, &args.name)? {
-        Named::Kernel(btf) if args.what.btf => read::btf(&store, &btf, None)?,
+    let bytes = match name::expect(&*store, &args.name).await? {
+        Named::Kernel(btf) if args.what.btf => read::btf(&*store, &btf, None).await?,
         Named::Kernel(btf) if args.what.manifest => {
-            read::manifest(&store, &btf, generator)?.to_json()
+            let manifest = read::manifest(&*store, &btf, generator).await?;
+            manifest.to_json().into()
         }
-        Named::Kernel(btf) => header(&store, &btf, generator)?,
+        Named::Kernel(btf) => header(&*store, &btf, generator).await?,
         Named::Header(_) if args.what.btf || args.what.manifest => bail!(
             "{} is a header: name the kernel to get its BTF or manifest",
             args.name
         ),
-        Named::Header(header) => read::header(&store, &header, None)?,
+        Named::Header(header) => read::header(&*store, &header, None).await?,
     };
     Output::new(args.output.as_deref())?.put(&bytes)?;
     Ok(ExitCode::SUCCESS)
@@ -34,8 +36,8 @@ pub fn run(args: &Get) -> Result<ExitCode> {
 
 /// A kernel's header. That the store's is this kernel's is not taken from the manifest, which anybody who
 /// can write there could have changed: with our own generator it is made anew and compared.
-fn header(store: &Folder, btf: &BtfDigest, generator: Generator) -> Result<Vec<u8>> {
-    let manifest = match read::manifest(store, btf, generator) {
+async fn header(store: &dyn Store, btf: &BtfDigest, generator: Generator) -> Result<Bytes> {
+    let manifest = match read::manifest(store, btf, generator).await {
         Ok(manifest) => Some(manifest),
         Err(e) if e.is_missing() && generator == Generator::OWN => None,
         Err(e) if e.is_missing() => bail!(
@@ -46,7 +48,7 @@ fn header(store: &Folder, btf: &BtfDigest, generator: Generator) -> Result<Vec<u
     };
     let stored = match &manifest {
         None => None,
-        Some(m) => match read::header(store, &m.header_digest, Some(m.header_size)) {
+        Some(m) => match read::header(store, &m.header_digest, Some(m.header_size)).await {
             Ok(header) => Some(header),
             Err(e) if e.is_missing() && generator == Generator::OWN => None,
             Err(e) => return Err(e.into()),
@@ -55,10 +57,10 @@ fn header(store: &Folder, btf: &BtfDigest, generator: Generator) -> Result<Vec<u
     if generator != Generator::OWN {
         return stored.context("the store has no such header");
     }
-    let made = match read::btf(store, btf, None) {
+    let made = match read::btf(store, btf, None).await {
         Ok(blob) => {
-            let btf = Btf::parse(&blob)?;
-            btfleet::dump::header(&btf)?
+            let make = move || Ok::<_, anyhow::Error>(btfleet::dump::header(&Btf::parse(&blob)?)?);
+            Bytes::from(super::aside(make).await?)
         }
         // Without the BTF there is only the manifest's word for it.
         Err(e) if e.is_missing() => return stored.ok_or(e.into()),

@@ -4,9 +4,9 @@ use super::room::room;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, Release};
 use btfleet::btf::elf;
+use bytes::Bytes;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ const SYSFS_MAGIC: u64 = 0x6265_6572;
 pub struct Input {
     /// How messages call it.
     pub name: String,
-    /// The raw BTF.
+    /// The raw BTF: bytes that were read, or lie in the kernel's memory.
     pub btf: Bytes,
     /// The distilled base that an ELF module carries.
     pub distilled: Option<Vec<u8>>,
@@ -31,23 +31,12 @@ pub struct Input {
     pub is_bpf: bool,
 }
 
-/// Bytes that were read, or lie in the kernel's memory.
-pub enum Bytes {
-    Read(Vec<u8>),
-    /// Read into the first so many bytes of a room.
-    Filled(memmap2::MmapMut, usize),
-    Mapped(memmap2::Mmap),
-}
+/// The first so many bytes of a room.
+struct Filled(memmap2::MmapMut, usize);
 
-impl Deref for Bytes {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Read(bytes) => bytes,
-            Bytes::Filled(room, len) => &room[..*len],
-            Bytes::Mapped(map) => map,
-        }
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        &self.0[..self.1]
     }
 }
 
@@ -122,18 +111,30 @@ fn read_file(file: &File, name: String) -> Result<Input> {
         is_bpf: false,
     };
     if let Some(map) = map_sysfs(file) {
-        return Ok(raw(Bytes::Mapped(map)));
+        return Ok(raw(Bytes::from_owner(map)));
     }
     let mut magic = [0; 4];
     if meta.is_file() && file.read_at(&mut magic, 0).is_ok_and(|n| n == 4) && elf::is_elf(&magic) {
         let cache = object::ReadCache::new(file);
         let found = elf::read(&cache)?;
-        return Ok(from_elf(raw(Bytes::Read(found.btf.to_vec())), &found));
+        return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    let bytes = read_all(file, meta.len())?;
+    from_bytes(read_all(file, meta.len())?, name)
+}
+
+/// BTF that was read from somewhere: raw, or in an ELF file.
+pub fn from_bytes(bytes: Bytes, name: String) -> Result<Input> {
+    let raw = |btf| Input {
+        name,
+        btf,
+        distilled: None,
+        arch: None,
+        release: None,
+        is_bpf: false,
+    };
     if elf::is_elf(&bytes) {
         let found = elf::read(&bytes[..])?;
-        return Ok(from_elf(raw(Bytes::Read(found.btf.to_vec())), &found));
+        return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
     Ok(raw(bytes))
 }
@@ -155,7 +156,7 @@ fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
     let mut filled = 0;
     loop {
         match file.read(&mut bytes[filled..]) {
-            Ok(0) => return Ok(Bytes::Filled(bytes, filled)),
+            Ok(0) => return Ok(Bytes::from_owner(Filled(bytes, filled))),
             Ok(n) => filled += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e.into()),

@@ -3,8 +3,9 @@
 use super::name::objects;
 use crate::cli::{Kernels, ListFormat};
 use anyhow::Result;
-use btfleet::artifact::{BtfDigest, Generator, Manifest, Object};
-use btfleet::store::{Folder, read};
+use btfleet::artifact::{BtfDigest, Generator, Key, Manifest, Object};
+use btfleet::store::{ReadError, Store, read};
+use futures::stream::{self, StreamExt};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -28,9 +29,18 @@ struct Row {
     refs: BTreeSet<String>,
 }
 
-pub fn run(args: &Kernels) -> Result<ExitCode> {
-    let store = super::open_to_read(&args.store)?;
-    let rows = rows(&store)?;
+/// Manifests that are read at the same time.
+const AT_ONCE: usize = 16;
+
+pub async fn run(args: &Kernels) -> Result<ExitCode> {
+    #[cfg(feature = "cluster")]
+    if args.store.store.is_none()
+        && let Some(client) = super::inventory::cluster(&args.cluster).await?
+    {
+        return super::inventory::kernels(client, args).await;
+    }
+    let store = super::open_to_read(&args.store).await?;
+    let rows = rows(&*store).await?;
     let mut out = String::new();
     match args.output {
         ListFormat::Json => {
@@ -42,40 +52,54 @@ pub fn run(args: &Kernels) -> Result<ExitCode> {
                 writeln!(out, "{}", row.kernel_id)?;
             }
         }
+        #[cfg(feature = "cluster")]
+        ListFormat::Yaml => out = super::output::yaml(&serde_json::json!({ "kernels": rows }))?,
+        #[cfg(feature = "cluster")]
+        ListFormat::Wide => table(&rows, true, &mut out)?,
         ListFormat::Table if rows.is_empty() => {
             super::note("no kernels there: `btfleet publish` adds the running one");
         }
-        ListFormat::Table => table(&rows, &mut out)?,
+        ListFormat::Table => table(&rows, false, &mut out)?,
     }
     io::stdout().lock().write_all(out.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn rows(store: &Folder) -> Result<Vec<Row>> {
+async fn rows(store: &dyn Store) -> Result<Vec<Row>> {
     let mut kernels: BTreeMap<BtfDigest, Row> = BTreeMap::new();
-    for object in objects(store, Object::BTF)? {
+    for object in objects(store, &Key::new(Object::BTF)?).await? {
         if let Object::Btf(btf) = object {
             kernels.entry(btf).or_default();
         }
     }
-    for object in objects(store, Object::KERNELS)? {
-        if let Object::Manifest(btf, generator) = object {
-            let row = kernels.entry(btf).or_default();
-            match read::manifest(store, &btf, generator) {
-                Ok(m) => fill(row, &m),
-                Err(e) => super::complain(&e.to_string()),
-            }
-            row.generators.insert(generator.number());
+    let manifests = objects(store, &Key::new(Object::KERNELS)?).await?;
+    let manifests = manifests.into_iter().filter_map(|object| match object {
+        Object::Manifest(btf, generator) => Some((btf, generator)),
+        _ => None,
+    });
+    let mut manifests = stream::iter(manifests)
+        .map(async |(btf, generator)| {
+            let read = read::manifest(store, &btf, generator).await;
+            (btf, generator, read)
+        })
+        .buffered(AT_ONCE);
+    while let Some((btf, generator, read)) = manifests.next().await {
+        let row = kernels.entry(btf).or_default();
+        match read {
+            Ok(m) => fill(row, &m),
+            Err(e) if matches!(&e, ReadError::Store(e) if e.is_transient()) => return Err(e.into()),
+            Err(e) => super::complain(&e.to_string()),
         }
+        row.generators.insert(generator.number());
     }
-    for object in objects(store, Object::INDEX)? {
+    for object in objects(store, &Key::new(Object::INDEX)?).await? {
         if let Object::Index(arch, release, btf) = object {
             let row = kernels.entry(btf).or_default();
             row.arches.insert(arch.to_string());
             row.releases.insert(release.to_string());
         }
     }
-    for object in objects(store, Object::REFS)? {
+    for object in objects(store, &Key::new(Object::REFS)?).await? {
         if let Object::Ref(btf, owner) = object {
             kernels
                 .entry(btf)
@@ -108,7 +132,7 @@ fn fill(row: &mut Row, m: &Manifest) {
     row.byte_order = Some(m.byte_order);
 }
 
-fn table(rows: &[Row], out: &mut String) -> Result<()> {
+fn table(rows: &[Row], wide: bool, out: &mut String) -> Result<()> {
     let head = [
         "KERNEL",
         "ARCH",
@@ -125,7 +149,11 @@ fn table(rows: &[Row], out: &mut String) -> Result<()> {
     cells.extend(rows.iter().map(|row| {
         let generators: Vec<String> = row.generators.iter().map(u32::to_string).collect();
         [
-            row.kernel_id[..12].to_owned(),
+            if wide {
+                row.btf_digest.clone()
+            } else {
+                row.kernel_id[..12].to_owned()
+            },
             join(&row.arches),
             join(&row.releases),
             size(row.btf_size),

@@ -1,34 +1,81 @@
 //! What a person runs: one module a command.
 
+#[cfg(feature = "cluster")]
+mod agent;
+#[cfg(feature = "cluster")]
+mod cleanup;
 mod completions;
+#[cfg(feature = "cluster")]
+mod controller;
+#[cfg(feature = "cluster")]
+mod crd;
 mod diff;
 mod dump;
 mod get;
+mod import;
 mod input;
+#[cfg(feature = "cluster")]
+mod inventory;
 mod kernels;
+mod mirror;
 mod name;
+#[cfg(feature = "cluster")]
+mod nodes;
 mod output;
+mod progress;
 mod publish;
 mod room;
+mod store;
+#[cfg(feature = "cluster")]
+mod table;
 mod verify;
 
 use crate::cli::Command;
-use anyhow::Result;
-use btfleet::store::Folder;
+use anyhow::{Context, Result};
+use btfleet::store::{S3Options, Store};
+use std::future::Future;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Runs a command. An `Err` is trouble; what a command found is in its exit code.
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Dump(args) => dump::run(&args),
-        Command::Publish(args) => publish::run(&args),
-        Command::Verify(args) => verify::run(&args),
-        Command::Kernels(args) => kernels::run(&args),
-        Command::Get(args) => get::run(&args),
-        Command::Diff(args) => diff::run(&args),
+        Command::Publish(args) => wait(publish::run(&args)),
+        Command::Verify(args) => wait(verify::run(&args)),
+        Command::Kernels(args) => wait(kernels::run(&args)),
+        Command::Get(args) => wait(get::run(&args)),
+        Command::Diff(args) => wait(diff::run(&args)),
+        Command::Mirror(args) => wait(mirror::run(&args)),
+        Command::Import(args) => wait(import::run(&args)),
+        Command::Store(args) => wait(store::run(&args.task)),
+        #[cfg(feature = "cluster")]
+        Command::Agent(args) => agent::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Controller(args) => controller::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cleanup(args) => wait(cleanup::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Nodes(args) => wait(nodes::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Crd(_) => crd::run(),
         Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// Does what waits for a store, on this thread. Other commands start no runtime.
+fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build();
+    runtime.context("cannot start")?.block_on(work)
+}
+
+/// Does what keeps the processor busy or waits for a disk, beside what waits for a store.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let done = tokio::task::spawn_blocking(work).await;
+    // In a released binary a panic ends the process anyhow.
+    done.expect("work set aside does not panic")
 }
 
 /// Says one line on stderr; what could upset a terminal or look like another line is escaped.
@@ -58,17 +105,40 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// Likewise, but line ends stay.
+#[cfg(feature = "cluster")]
+pub fn printable_text(text: &str) -> String {
+    let lines = text.split('\n').map(printable);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The store that a reading command reads; says which on stderr.
-pub fn open_to_read(args: &crate::cli::Store) -> Result<Folder> {
-    let store = Folder::open(&args.store)?;
-    note(&format!("reading store {}", store.root().display()));
+pub async fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    let store = open(args).await?;
+    note(&format!("reading store {}", store.place()));
     Ok(store)
 }
 
+/// How the command line says that an object storage is reached.
+pub fn s3_options(args: &crate::cli::Store) -> S3Options {
+    S3Options {
+        endpoint: args.s3.endpoint.clone(),
+        region: args.s3.region.clone(),
+        path_style: args.s3.path_style,
+        ca_file: args.s3.ca_file.clone(),
+        ..S3Options::default()
+    }
+}
+
+/// The store that the command line names.
+pub async fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
+    Ok(btfleet::store::open(args.place(), &s3_options(args)).await?)
+}
+
 /// The `--store` that a later command needs to find this store again.
-pub fn store_flag(store: &Folder) -> String {
-    match store.root().to_str() {
-        Some("./btfleet-store") => String::new(),
-        _ => format!(" --store {}", store.root().display()),
+pub fn store_flag(store: &dyn Store) -> String {
+    match store.place() {
+        "./btfleet-store" => String::new(),
+        place => format!(" --store {place}"),
     }
 }

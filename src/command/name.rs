@@ -2,7 +2,8 @@
 
 use anyhow::{Result, bail};
 use btfleet::artifact::{Arch, BtfDigest, HeaderDigest, Key, Object, Release};
-use btfleet::store::Folder;
+use btfleet::store::{Error, Store};
+use futures::stream::TryStreamExt;
 use std::collections::BTreeSet;
 
 /// What a name means.
@@ -18,7 +19,7 @@ const SHORTEST: usize = 8;
 /// Finds the one thing that `name` means in the store; `None` if there is nothing of that name.
 ///
 /// It is an error if it means several.
-pub fn find(store: &Folder, name: &str) -> Result<Option<Named>> {
+pub async fn find(store: &dyn Store, name: &str) -> Result<Option<Named>> {
     if name.starts_with("node/") {
         bail!("{name}: names of nodes need a cluster, which this version does not read yet");
     }
@@ -27,23 +28,21 @@ pub fn find(store: &Folder, name: &str) -> Result<Option<Named>> {
             bail!("{name}: the form is release/ARCH/RELEASE");
         };
         let (arch, release): (Arch, Release) = (arch.parse()?, release.parse()?);
-        let under = store.list(Some(&Object::index_of(&arch, &release)))?;
-        let found = under
-            .iter()
-            .filter_map(|entry| match Object::parse(&entry.key)? {
-                Object::Index(_, _, btf) => Some(Named::Kernel(btf)),
-                _ => None,
-            });
+        let under = objects(store, &Object::index_of(&arch, &release)).await?;
+        let found = under.into_iter().filter_map(|object| match object {
+            Object::Index(_, _, btf) => Some(Named::Kernel(btf)),
+            _ => None,
+        });
         return one(name, found.collect());
     }
     if name.starts_with("sha256:") {
         let btf: BtfDigest = name.parse()?;
         let header: HeaderDigest = name.parse()?;
         let mut found = BTreeSet::new();
-        if has_kernel(store, &btf)? {
+        if has_kernel(store, &btf).await? {
             found.insert(Named::Kernel(btf));
         }
-        if store.head(&Object::Header(header).key())?.is_some() {
+        if store.head(&Object::Header(header).key()).await?.is_some() {
             found.insert(Named::Header(header));
         }
         return one(name, found);
@@ -51,7 +50,7 @@ pub fn find(store: &Folder, name: &str) -> Result<Option<Named>> {
     let mut found = BTreeSet::new();
     let plain = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     if (SHORTEST..=64).contains(&name.len()) && name.bytes().all(plain) {
-        for entry in objects(store, Object::BTF)? {
+        for entry in objects(store, &Key::new(Object::BTF)?).await? {
             if let Object::Btf(btf) = entry
                 && btf.hex().starts_with(name)
             {
@@ -60,7 +59,7 @@ pub fn find(store: &Folder, name: &str) -> Result<Option<Named>> {
         }
     }
     if let Ok(release) = name.parse::<Release>() {
-        for entry in objects(store, Object::INDEX)? {
+        for entry in objects(store, &Key::new(Object::INDEX)?).await? {
             if let Object::Index(_, r, btf) = entry
                 && r == release
             {
@@ -72,12 +71,12 @@ pub fn find(store: &Folder, name: &str) -> Result<Option<Named>> {
 }
 
 /// Likewise, and it is an error if there is nothing.
-pub fn expect(store: &Folder, name: &str) -> Result<Named> {
-    match find(store, name)? {
+pub async fn expect(store: &dyn Store, name: &str) -> Result<Named> {
+    match find(store, name).await? {
         Some(named) => Ok(named),
-        None if !store.exists() => bail!(
-            "there is no store at {}: publish a kernel first, or name the store with --store",
-            store.root().display()
+        None if store.list(None).try_next().await?.is_none() => bail!(
+            "there is nothing in the store {}: publish a kernel first, or name the store with --store",
+            store.place()
         ),
         None => bail!("no kernel {name:?} in the store: `btfleet kernels` lists what is there"),
     }
@@ -103,16 +102,16 @@ fn one(name: &str, found: BTreeSet<Named>) -> Result<Option<Named>> {
     Ok(first)
 }
 
-fn has_kernel(store: &Folder, btf: &BtfDigest) -> Result<bool> {
-    Ok(store.head(&Object::Btf(*btf).key())?.is_some()
-        || !store.list(Some(&Object::manifests_of(btf)))?.is_empty())
+async fn has_kernel(store: &dyn Store, btf: &BtfDigest) -> Result<bool> {
+    let manifests = Object::manifests_of(btf);
+    Ok(store.head(&Object::Btf(*btf).key()).await?.is_some()
+        || !objects(store, &manifests).await?.is_empty())
 }
 
 /// Everything of ours in a folder of the store.
-pub fn objects(store: &Folder, folder: &str) -> Result<Vec<Object>> {
-    let entries = store.list(Some(&Key::new(folder)?))?;
-    Ok(entries
-        .iter()
-        .filter_map(|entry| Object::parse(&entry.key))
-        .collect())
+pub async fn objects(store: &dyn Store, folder: &Key) -> Result<Vec<Object>, Error> {
+    let ours = store.list(Some(folder));
+    ours.try_filter_map(async |entry| Ok(Object::parse(&entry.key)))
+        .try_collect()
+        .await
 }

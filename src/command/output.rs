@@ -110,3 +110,13 @@ fn open(path: &Path) -> io::Result<To> {
     }
     Ok(To::Beside(file, path))
 }
+
+/// What people and kubectl read.
+#[cfg(feature = "cluster")]
+pub fn yaml(value: &impl serde::Serialize) -> Result<String> {
+    let mut text = serde_saphyr::to_string(value).context("cannot be written as YAML")?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}

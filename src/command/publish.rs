@@ -1,23 +1,21 @@
 //! `btfleet publish`.
 
 use super::input::{self, Input};
-use super::{complain, note};
+use super::{complain, note, progress};
 use crate::cli::Publish;
 use anyhow::{Context, Result, bail};
-use btfleet::artifact::{Arch, KernelId, Object, Owner, Release};
-use btfleet::store::{Done, Folder, Kernel, Step};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use btfleet::artifact::{Arch, KernelId, Manifest, Object, Owner, Release};
+use btfleet::store::{Contents, Done, Kernel, Manner, Step, Store, publish_and_look};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// What killed writers left behind is removed when it is this old: no write takes as long.
-const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+pub const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
-pub fn run(args: &Publish) -> Result<ExitCode> {
-    let store = Folder::open(&args.store.store)?;
+pub async fn run(args: &Publish) -> Result<ExitCode> {
+    let store = super::open(&args.store).await?;
     let owner = Owner::pin(&args.pin)?;
     let arch: Option<Arch> = args.arch.as_deref().map(str::parse).transpose()?;
     let release: Option<Release> = args.release.as_deref().map(str::parse).transpose()?;
@@ -31,12 +29,12 @@ pub fn run(args: &Publish) -> Result<ExitCode> {
             inputs.len()
         );
     }
-    store.remove_leftovers(LEFTOVER_AGE)?;
-    let bar = progress(&inputs);
+    store.tidy(LEFTOVER_AGE).await?;
+    let bar = progress::bar(inputs.len());
     let mut failed = 0;
     for path in &inputs {
         bar.set_message(path.display().to_string());
-        let told = one(&store, &owner, arch.as_ref(), release.as_ref(), path);
+        let told = one(&*store, &owner, arch.as_ref(), release.as_ref(), path).await;
         // The bar steps aside while a line is written.
         bar.suspend(|| match told {
             Ok(text) => io::stdout().write_all(text.as_bytes()),
@@ -58,46 +56,61 @@ pub fn run(args: &Publish) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-fn progress(inputs: &[PathBuf]) -> ProgressBar {
-    if inputs.len() < 2 || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let target = ProgressDrawTarget::stderr();
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}");
-    ProgressBar::with_draw_target(Some(inputs.len() as u64), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 /// Publishes one kernel and tells what was done.
-fn one(
-    store: &Folder,
+async fn one(
+    store: &dyn Store,
     owner: &Owner,
     arch: Option<&Arch>,
     release: Option<&Release>,
     path: &std::path::Path,
 ) -> Result<String> {
-    let input = input::read(path)?;
-    let publish = || -> Result<String> {
-        if input.is_bpf {
-            bail!("this is an eBPF object: its BTF describes a program, not a kernel");
-        }
-        if input.distilled.is_some() {
-            bail!("this is a module: only whole kernels are published");
-        }
+    let path = path.to_owned();
+    let input = super::aside(move || input::read(&path)).await?;
+    let publish = async {
         let arch = one_arch(&input, arch)?;
         let release = release.or(input.release.as_ref());
-        let kernel = Kernel::new(&input.btf)?;
-        if let Some(arch) = &arch {
-            fits(arch, &kernel)?;
-        }
-        let steps = kernel.publish(store, owner, arch.as_ref().zip(release))?;
-        Ok(tell(store, &input, &kernel, &steps, arch.as_ref(), release))
+        let name = arch.clone().zip(release.cloned());
+        let done = publish(store, owner, &input, arch.as_ref(), name).await?;
+        Ok(tell(store, &input, &done, arch.as_ref(), release))
     };
-    publish().with_context(|| format!("{} was not published", input.name))
+    let told: Result<String> = publish.await;
+    told.with_context(|| format!("{} was not published", input.name))
+}
+
+/// What was published.
+pub struct Published {
+    pub manifest: Manifest,
+    pub steps: Vec<Step>,
+}
+
+/// Publishes an input, if it is a kernel and fits its machine.
+pub async fn publish(
+    store: &dyn Store,
+    owner: &Owner,
+    input: &Input,
+    arch: Option<&Arch>,
+    name: Option<(Arch, Release)>,
+) -> Result<Published> {
+    if input.is_bpf {
+        bail!("this is an eBPF object: its BTF describes a program, not a kernel");
+    }
+    if input.distilled.is_some() {
+        bail!("this is a module: only whole kernels are published");
+    }
+    let btf = input.btf.clone();
+    let kernel = super::aside(move || Kernel::new(btf)).await?;
+    let manifest = kernel.made.as_ref().map(|made| made.manifest.clone());
+    let manifest = manifest.context("no header was made")?;
+    if let Some(arch) = arch {
+        fits(arch, &manifest)?;
+    }
+    let what = Contents::Kernel(&kernel);
+    let steps = publish_and_look(store, what, owner, name.as_slice(), Manner::Thorough).await?;
+    Ok(Published { manifest, steps })
 }
 
 /// The machine as the input and the command line have it; they may not disagree.
-fn one_arch(input: &Input, asked: Option<&Arch>) -> Result<Option<Arch>> {
+pub fn one_arch(input: &Input, asked: Option<&Arch>) -> Result<Option<Arch>> {
     match (&input.arch, asked) {
         (Some(own), Some(asked)) if own != asked => {
             bail!("it is a kernel for {own}, and --arch says {asked}")
@@ -107,9 +120,8 @@ fn one_arch(input: &Input, asked: Option<&Arch>) -> Result<Option<Arch>> {
 }
 
 /// A BTF does not name its machine, but says enough to notice a mix-up.
-fn fits(arch: &Arch, kernel: &Kernel<'_>) -> Result<()> {
+fn fits(arch: &Arch, m: &Manifest) -> Result<()> {
     use btfleet::artifact::Order;
-    let m = &kernel.manifest;
     let big = m.byte_order == Order::Big;
     match arch.shape() {
         Some((wants_big, pointer)) if (wants_big, pointer) != (big, m.pointer_size) => bail!(
@@ -122,14 +134,13 @@ fn fits(arch: &Arch, kernel: &Kernel<'_>) -> Result<()> {
 }
 
 fn tell(
-    store: &Folder,
+    store: &dyn Store,
     input: &Input,
-    kernel: &Kernel<'_>,
-    steps: &[Step],
+    done: &Published,
     arch: Option<&Arch>,
     release: Option<&Release>,
 ) -> String {
-    let m = &kernel.manifest;
+    let (m, steps) = (&done.manifest, &done.steps);
     let id: KernelId = m.btf_digest.kernel_id();
     let new = steps.iter().any(|s| s.done != Done::Present);
     let mut text = String::new();
@@ -166,6 +177,7 @@ fn tell(
             Done::Wrote => "wrote   ",
             Done::Present => "present ",
             Done::Replaced => "replaced",
+            Done::Disagrees => "left    ",
         };
         let size = match step.size {
             0 => String::new(),
@@ -173,8 +185,8 @@ fn tell(
         };
         line(format_args!("  {done} {}{size}", step.object.key()));
     }
-    let header = store.path(&Object::Header(m.header_digest).key());
-    line(format_args!("  header in {}", header.display()));
+    let header = Object::Header(m.header_digest).key();
+    line(format_args!("  header in {}/{header}", store.place()));
     let short = &id.to_string()[..12];
     let place = super::store_flag(store);
     line(format_args!("  read it with: btfleet get {short}{place}"));

@@ -54,6 +54,16 @@ pub enum Error {
         /// The likely cause, and the setting to change.
         hint: String,
     },
+    /// The store answered that these credentials may not do this.
+    #[error("cannot {what}: {problem}. {hint}")]
+    Denied {
+        /// What was tried, with the key and the store's place.
+        what: String,
+        /// What the store said.
+        problem: String,
+        /// The permission that is likely lacking.
+        hint: String,
+    },
     /// The store is out of reach or overloaded: worth trying again later.
     #[error("cannot {what}: {problem}")]
     Away {
@@ -80,6 +90,18 @@ impl Error {
     /// Whether the same may work later with nothing changed here.
     pub fn is_transient(&self) -> bool {
         matches!(self, Error::Away { .. })
+    }
+
+    /// Whether a permission is lacking, as opposed to a fault.
+    pub fn is_denied(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Error::Denied { .. } => true,
+            Error::Io { source, .. } => {
+                matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem)
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {

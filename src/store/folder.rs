@@ -1,4 +1,4 @@
-//! A store in a local folder.
+//! Objects in a local folder; [`super::FsStore`] makes a store of it.
 //!
 //! An object appears whole or not at all: it is written to a temporary file beside its place, synced,
 //! and renamed. A writer that is killed leaves a temporary file at most, which no reader sees and a later
@@ -12,9 +12,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A store in a local folder.
+/// Objects in a local folder.
 #[derive(Debug, Clone)]
-pub struct Folder {
+pub(super) struct Folder {
     root: PathBuf,
 }
 
@@ -51,13 +51,8 @@ impl Folder {
         &self.root
     }
 
-    /// Whether the store's folder is there.
-    pub fn exists(&self) -> bool {
-        self.root.is_dir()
-    }
-
     /// Where an object lies, or would lie.
-    pub fn path(&self, key: &Key) -> PathBuf {
+    fn path(&self, key: &Key) -> PathBuf {
         self.root.join(key.as_str())
     }
 
@@ -334,7 +329,7 @@ mod tests {
     fn an_object_is_read_as_it_was_written() {
         let (_dir, store) = store();
         let k = key("a/b/c");
-        assert!(!store.exists());
+        assert!(!store.root().exists());
         assert_eq!(store.get(&k, 9).unwrap(), None);
         assert_eq!(store.head(&k).unwrap(), None);
         assert_eq!(store.put_if_absent(&k, b"one").unwrap(), Put::Created);

@@ -1,12 +1,14 @@
 //! A local folder as a [`Store`].
 
-use super::{Entry, Error, Folder, Put, Store};
+use super::folder::Folder;
+use super::{Entry, Error, Put, Store};
 use crate::artifact::Key;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use std::time::Duration;
 
-/// A store in a local folder: [`Folder`], off the threads that must not wait for a disk.
+/// A store in a local folder. Its work is done where no other waits for the disk.
 #[derive(Debug, Clone)]
 pub struct FsStore {
     folder: Folder,
@@ -24,19 +26,22 @@ impl FsStore {
         Ok(FsStore { folder, place })
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Folder {
-        &self.folder
-    }
-
     /// Runs to its end even if nobody waits for it any more: a write is never cut in the middle.
     async fn run<T: Send + 'static>(
         &self,
         key: &Key,
         f: impl FnOnce(&Folder, &Key) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (folder, key) = (self.folder.clone(), key.clone());
-        let task = tokio::task::spawn_blocking(move || f(&folder, &key));
+        let key = key.clone();
+        self.work(move |folder| f(folder, &key)).await
+    }
+
+    async fn work<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Folder) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let folder = self.folder.clone();
+        let task = tokio::task::spawn_blocking(move || f(&folder));
         // Nothing cancels it, and it does not panic.
         task.await.expect("work on a folder ends")
     }
@@ -72,12 +77,16 @@ impl Store for FsStore {
     }
 
     fn list<'a>(&'a self, under: Option<&Key>) -> BoxStream<'a, Result<Entry, Error>> {
-        let (folder, under) = (self.folder.clone(), under.cloned());
+        let under = under.cloned();
         let listed = async move {
-            let task = tokio::task::spawn_blocking(move || folder.list(under.as_ref()));
-            let entries = task.await.expect("listing a folder ends")?;
+            let entries = self.work(move |folder| folder.list(under.as_ref())).await?;
             Ok::<_, Error>(stream::iter(entries.into_iter().map(Ok)))
         };
         stream::once(listed).try_flatten().boxed()
+    }
+
+    async fn tidy(&self, age: Duration) -> Result<(), Error> {
+        self.work(move |folder| folder.remove_leftovers(age).map(|_| ()))
+            .await
     }
 }

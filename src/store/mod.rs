@@ -1,26 +1,37 @@
 //! Where things are published: keys and bytes, with the layout of [`crate::artifact::Object`].
 //!
-//! A [`Store`] knows keys and bytes and nothing of what they mean. [`read`] checks what it gives;
-//! [`Kernel`] is published in an order that survives being cut short.
+//! A [`Store`] knows keys and bytes and nothing of what they mean. [`read`] checks what it gives; [`publish()`]
+//! writes a [`Kernel`] in an order that survives being cut short, and [`look`] says whether all of one is there.
 
+mod chance;
 mod error;
 mod folder;
 mod fs;
+mod kernel;
+mod open;
+mod plan;
 mod publish;
 pub mod read;
+mod run;
+#[cfg(feature = "s3")]
+mod s3;
 
 use crate::artifact::Key;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use error::Error;
-pub use folder::Folder;
 pub use fs::FsStore;
-pub use publish::{Done, Kernel, PublishError, Step};
+pub use kernel::{Kernel, KernelError, Made};
+pub use open::{S3Counts, S3Options, open};
+pub use publish::{Contents, Done, Manner, PublishError, Step, look, objects, publish_and_look};
 pub use read::ReadError;
+pub use run::publish;
+#[cfg(feature = "s3")]
+pub use s3::S3Store;
 
 /// Objects under keys, as an S3 bucket or a local folder holds them.
 ///
@@ -67,6 +78,16 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// fetched page by page as they are asked for. What is no key of ours is not shown. A folder that is
     /// not there has no objects. The stream ends after an error.
     fn list<'a>(&'a self, folder: Option<&Key>) -> BoxStream<'a, Result<Entry, Error>>;
+
+    /// Removes what killed writers left behind and no reader sees, where a store has such things and they are
+    /// older than `age`.
+    ///
+    /// # Errors
+    /// The store's.
+    async fn tidy(&self, age: Duration) -> Result<(), Error> {
+        let _ = age;
+        Ok(())
+    }
 }
 
 /// What became of a conditional write.

@@ -1,45 +1,89 @@
-//! The order in which a kernel is published, so that whoever looks in between finds nothing half done:
-//! reference, blobs, manifest, index, and a last look.
+//! What is published, by whom, and what becomes of it.
 
-use super::{Error, Folder, Put, ReadError, read};
+use super::{Error, Kernel, ReadError, Store, publish, read};
 use crate::artifact::{
-    Arch, BtfDigest, HeaderDigest, Key, Manifest, Object, Owner, Release, compress,
+    Arch, BtfDigest, Generator, HeaderDigest, Key, Manifest, Object, Owner, Release, compress,
 };
-use crate::btf::{self, Btf};
-use crate::dump;
+use bytes::Bytes;
+use futures::future::try_join_all;
 use std::io;
-use std::thread;
+use std::time::Duration;
 
-/// A kernel, ready to be published: its BTF, the header made of it, and both digests.
-#[derive(Debug)]
-pub struct Kernel<'d> {
-    /// The BTF as the kernel gave it.
-    pub btf: &'d [u8],
-    /// Its `vmlinux.h`.
-    pub header: Vec<u8>,
-    /// What is said of both.
-    pub manifest: Manifest,
+/// What is published, and where its bytes come from.
+#[derive(Debug, Clone, Copy)]
+pub enum Contents<'a> {
+    /// A kernel that is at hand.
+    Kernel(&'a Kernel),
+    /// One that another store has: its objects are taken from there as they are, once their digests are checked.
+    Copy {
+        /// The store that has it.
+        from: &'a dyn Store,
+        /// The kernel.
+        btf: BtfDigest,
+        /// Its manifest there; `None` where the BTF cannot be read and has none.
+        manifest: Option<&'a Manifest>,
+    },
+}
+
+/// How a publisher goes about it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Manner {
+    /// One of very many. It looks whether objects are there and leaves their contents to a judge. While
+    /// somebody else, who made the same reference, seems to be at work, it waits for the manifest.
+    Agent {
+        /// How long it waits at most.
+        patience: Duration,
+        /// Pauses follow from it: another number for each publisher.
+        seed: u64,
+    },
+    /// A person. It reads what is there and replaces what is wrong: what a kernel at hand says of itself is the truth.
+    /// (A copy's manifest is no better than the one that is there: that is left, and told.)
+    Thorough,
+}
+
+impl Manner {
+    /// An agent, with the patience that agents have: 15 s.
+    pub fn agent(seed: u64) -> Manner {
+        Manner::Agent {
+            patience: Duration::from_secs(15),
+            seed,
+        }
+    }
 }
 
 /// Why a kernel was not published.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Its BTF cannot be read.
-    #[error(transparent)]
-    Btf(#[from] btf::Error),
-    /// No header can be made of it.
-    #[error(transparent)]
-    Dump(#[from] dump::Error),
     /// A blob could not be compressed.
     #[error("cannot compress: {0}")]
     Compress(io::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] Error),
-    /// What was written is not there: somebody removes things, or the file system lies.
+    /// What was to be copied cannot be used.
+    #[error("in the store {place}: {source}")]
+    Source {
+        /// The store it was to come from.
+        place: String,
+        /// What is wrong.
+        source: ReadError,
+    },
+    /// What was written is not there: somebody removes things, or the store lies.
     #[error("{0} was written and is gone: is something else removing objects from this store?")]
     Gone(Key),
+}
+
+impl PublishError {
+    /// Whether the same may work later with nothing changed here.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            PublishError::Compress(_) => false,
+            PublishError::Store(e) => e.is_transient(),
+            PublishError::Source { source, .. } => source.is_transient(),
+            PublishError::Gone(_) => true,
+        }
+    }
 }
 
 /// One thing that publishing looked at.
@@ -49,181 +93,143 @@ pub struct Step {
     pub object: Object,
     /// What became of it.
     pub done: Done,
-    /// Bytes written, or there already.
+    /// Its size in the store, as far as that was seen: after [`publish_and_look`] it always was.
     pub size: u64,
+}
+
+/// What publishing did to one object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Done {
+    /// It was absent and was written.
+    Wrote,
+    /// It was there, and right as far as it was looked at.
+    Present,
+    /// It was there and wrong, and was replaced.
+    Replaced,
+    /// A manifest that says something else was there, and was left: whoever can judge will.
+    Disagrees,
 }
 
 /// How often publishing starts over when what it wrote is gone.
 const TRIES: usize = 3;
 
-/// What publishing did to one object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
-    /// It was absent and was written.
-    Wrote,
-    /// It was there and right.
-    Present,
-    /// It was there and wrong, and was replaced.
-    Replaced,
+/// The objects that a published kernel has, in the order in which they are written: what [`look`] takes. `header` is
+/// `None` where the BTF cannot be read.
+pub fn objects(
+    owner: &Owner,
+    btf: BtfDigest,
+    header: Option<(HeaderDigest, Generator)>,
+    names: &[(Arch, Release)],
+) -> Vec<Object> {
+    let mut objects = vec![Object::Ref(btf, owner.clone()), Object::Btf(btf)];
+    if let Some((header, generator)) = header {
+        objects.extend([Object::Header(header), Object::Manifest(btf, generator)]);
+    }
+    let index =
+        |(arch, release): &(Arch, Release)| Object::Index(arch.clone(), release.clone(), btf);
+    objects.extend(names.iter().map(index));
+    objects
 }
 
-impl<'d> Kernel<'d> {
-    /// Parses the BTF, makes its header and hashes both. Nothing is written.
-    ///
-    /// # Errors
-    /// The BTF does not parse, or has a type that C cannot express.
-    pub fn new(blob: &'d [u8]) -> Result<Kernel<'d>, PublishError> {
-        thread::scope(|s| {
-            let digest = s.spawn(|| BtfDigest::of(blob));
-            let btf = Btf::parse(blob)?;
-            let header = dump::header(&btf)?;
-            let header_digest = HeaderDigest::of(&header);
-            // The thread only hashes: it does not panic.
-            let btf_digest = digest.join().expect("hashing does not fail");
-            let manifest = Manifest::new(
-                &btf,
-                (btf_digest, blob.len() as u64),
-                (header_digest, header.len() as u64),
-            );
-            Ok(Kernel {
-                btf: blob,
-                header,
-                manifest,
-            })
-        })
-    }
+/// Looks which of these objects are there, all at once, one request each and no body; gives the size of each.
+///
+/// # Errors
+/// The store's.
+pub async fn look(store: &dyn Store, objects: &[Object]) -> Result<Vec<Option<u64>>, Error> {
+    let heads = objects.iter().map(|object| async {
+        let there = store.head(&object.key()).await?;
+        Ok(there.map(|entry| entry.size))
+    });
+    try_join_all(heads).await
+}
 
-    /// Writes whatever is absent. A blob or manifest that is there and wrong is replaced: what this kernel
-    /// says of itself is the truth. Gives what was done, in order; if that is [`Done::Present`] throughout,
-    /// nothing was written.
-    ///
-    /// # Errors
-    /// The store's. What was written until then is whole, and the next run goes on from there.
-    pub fn publish(
-        &self,
-        store: &Folder,
-        owner: &Owner,
-        name: Option<(&Arch, &Release)>,
-    ) -> Result<Vec<Step>, PublishError> {
-        let mut done: Vec<Step> = Vec::new();
-        let mut gone = None;
-        // If something was removed meanwhile, by a collection, it is put back, from the reference on.
-        for _ in 0..TRIES {
-            for step in self.once(store, owner, name)? {
-                match done.iter_mut().find(|have| have.object == step.object) {
-                    Some(have) if step.done != Done::Present => *have = step,
-                    Some(_) => {}
-                    None => done.push(step),
-                }
-            }
-            gone = look(store, &mut done)?;
-            if gone.is_none() {
-                break;
+/// Publishes, looks, and if something is gone (by a collection that came in between) starts over, a few times.
+///
+/// # Errors
+/// The store's. What was written until then is whole, and the next run goes on from there.
+pub async fn publish_and_look(
+    store: &dyn Store,
+    what: Contents<'_>,
+    owner: &Owner,
+    names: &[(Arch, Release)],
+    manner: Manner,
+) -> Result<Vec<Step>, PublishError> {
+    let mut all: Vec<Step> = Vec::new();
+    let mut gone = None;
+    for _ in 0..TRIES {
+        for step in publish(store, what, owner, names, manner).await? {
+            match all.iter_mut().find(|have| have.object == step.object) {
+                Some(have) if step.done != Done::Present => *have = step,
+                Some(_) => {}
+                None => all.push(step),
             }
         }
-        gone.map_or(Ok(done), |key| Err(PublishError::Gone(key)))
-    }
-
-    fn once(
-        &self,
-        store: &Folder,
-        owner: &Owner,
-        name: Option<(&Arch, &Release)>,
-    ) -> Result<Vec<Step>, PublishError> {
-        let m = &self.manifest;
-        let mut steps = vec![empty(store, Object::Ref(m.btf_digest, owner.clone()))?];
-        // Both are looked at, and compressed where they are absent, at the same time.
-        let (btf, header) = thread::scope(|s| {
-            let btf = s.spawn(|| {
-                let there = read::btf(store, &m.btf_digest, Some(m.btf_size));
-                blob(store, Object::Btf(m.btf_digest), there, self.btf)
-            });
-            let there = read::header(store, &m.header_digest, Some(m.header_size));
-            let object = Object::Header(m.header_digest);
-            let header = blob(store, object, there, &self.header);
-            (btf.join().expect("compressing does not panic"), header)
-        });
-        steps.extend([btf?, header?]);
-        steps.push(self.manifest_step(store)?);
-        if let Some((arch, release)) = name {
-            let entry = Object::Index(arch.clone(), release.clone(), m.btf_digest);
-            steps.push(empty(store, entry)?);
+        let objects: Vec<Object> = all.iter().map(|step| step.object.clone()).collect();
+        gone = None;
+        for (step, there) in all.iter_mut().zip(look(store, &objects).await?) {
+            match there {
+                Some(size) => step.size = size,
+                None => gone = Some(step.object.key()),
+            }
         }
-        Ok(steps)
+        if gone.is_none() {
+            break;
+        }
+    }
+    gone.map_or(Ok(all), |key| Err(PublishError::Gone(key)))
+}
+
+impl<'a> Contents<'a> {
+    pub(super) fn btf(&self) -> BtfDigest {
+        match self {
+            Contents::Kernel(kernel) => kernel.digest,
+            Contents::Copy { btf, .. } => *btf,
+        }
     }
 
-    fn manifest_step(&self, store: &Folder) -> Result<Step, PublishError> {
-        let m = &self.manifest;
-        let object = m.object();
-        let done = match read::manifest(store, &m.btf_digest, m.generator) {
-            Ok(there) if there == *m => Done::Present,
-            Ok(_) | Err(ReadError::Manifest { .. }) => Done::Replaced,
-            Err(ReadError::Store(e @ Error::Io { .. })) => return Err(e.into()),
-            Err(e) if e.is_missing() => Done::Wrote,
-            Err(_) => Done::Replaced,
+    pub(super) fn manifest(&self) -> Option<&'a Manifest> {
+        match self {
+            Contents::Kernel(kernel) => kernel.made.as_ref().map(|made| &made.manifest),
+            Contents::Copy { manifest, .. } => *manifest,
+        }
+    }
+
+    /// The blobs and their uncompressed sizes, where these are known.
+    pub(super) fn blobs(&self) -> Vec<(Object, Option<u64>)> {
+        match (self.manifest(), self) {
+            (Some(m), _) => vec![
+                (Object::Btf(m.btf_digest), Some(m.btf_size)),
+                (Object::Header(m.header_digest), Some(m.header_size)),
+            ],
+            (None, Contents::Kernel(kernel)) => {
+                vec![(Object::Btf(kernel.digest), Some(kernel.btf.len() as u64))]
+            }
+            (None, Contents::Copy { btf, .. }) => vec![(Object::Btf(*btf), None)],
+        }
+    }
+
+    /// The bytes of a blob as they are stored.
+    pub(super) async fn body(
+        &self,
+        object: &Object,
+        size: Option<u64>,
+    ) -> Result<Bytes, PublishError> {
+        let plain = match (self, object) {
+            (Contents::Copy { from, .. }, _) => {
+                let stored = read::stored(*from, object, size).await;
+                return stored.map_err(|source| PublishError::Source {
+                    place: from.place().to_owned(),
+                    source,
+                });
+            }
+            (Contents::Kernel(kernel), Object::Header(_)) => {
+                kernel.made.as_ref().map(|made| made.header.clone())
+            }
+            (Contents::Kernel(kernel), _) => Some(kernel.btf.clone()),
         };
-        write(store, object, done, &m.to_json())
+        let plain = plain.unwrap_or_default();
+        let packed = tokio::task::spawn_blocking(move || compress(&plain)).await;
+        let packed = packed.expect("compressing does not panic");
+        Ok(packed.map_err(PublishError::Compress)?.into())
     }
-}
-
-/// A last look: what is there, and how large; gives what is not there after all.
-fn look(store: &Folder, steps: &mut [Step]) -> Result<Option<Key>, PublishError> {
-    for step in steps {
-        let key = step.object.key();
-        match store.head(&key)? {
-            Some(there) => step.size = there.size,
-            None => return Ok(Some(key)),
-        }
-    }
-    Ok(None)
-}
-
-/// An object whose name says it all.
-fn empty(store: &Folder, object: Object) -> Result<Step, PublishError> {
-    let done = match store.head(&object.key())? {
-        Some(there) if there.size == 0 => Done::Present,
-        Some(_) => Done::Replaced,
-        None => Done::Wrote,
-    };
-    write(store, object, done, b"")
-}
-
-fn blob(
-    store: &Folder,
-    object: Object,
-    there: Result<Vec<u8>, ReadError>,
-    bytes: &[u8],
-) -> Result<Step, PublishError> {
-    let done = match there {
-        Ok(_) => Done::Present,
-        Err(e) if e.is_missing() => Done::Wrote,
-        Err(ReadError::Store(e @ Error::Io { .. })) => return Err(e.into()),
-        Err(_) => Done::Replaced,
-    };
-    if done == Done::Present {
-        return write(store, object, done, b"");
-    }
-    let compressed = compress(bytes).map_err(PublishError::Compress)?;
-    write(store, object, done, &compressed)
-}
-
-fn write(store: &Folder, object: Object, done: Done, bytes: &[u8]) -> Result<Step, PublishError> {
-    let key = object.key();
-    let done = match done {
-        Done::Present => Done::Present,
-        Done::Replaced => {
-            store.put(&key, bytes)?;
-            Done::Replaced
-        }
-        Done::Wrote => match store.put_if_absent(&key, bytes)? {
-            Put::Created => Done::Wrote,
-            // Another publisher of the same kernel was faster.
-            Put::Existed => Done::Present,
-        },
-    };
-    Ok(Step {
-        object,
-        done,
-        size: 0,
-    })
 }

@@ -1,10 +1,11 @@
 //! Typed reading: no byte is handed on whose digest was not checked.
 
-use super::{Error, Folder};
+use super::{Error, Store};
 use crate::artifact::{
     BlobError, BtfDigest, Generator, HeaderDigest, Key, MAX_BLOB, Manifest, ManifestError, Object,
-    compressed_limit, decompress,
+    check, compressed_limit, decompress,
 };
+use bytes::Bytes;
 
 /// Why an object of a store could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,15 @@ impl ReadError {
     pub fn is_missing(&self) -> bool {
         matches!(self, ReadError::Missing { .. })
     }
+
+    /// Whether the same may work later: the store is away, or somebody may mend the object meanwhile.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            ReadError::Store(e) => e.is_transient(),
+            ReadError::Missing { .. } => false,
+            ReadError::Blob { .. } | ReadError::Manifest { .. } => true,
+        }
+    }
 }
 
 /// The BTF of this digest, uncompressed and checked. `size` is what a manifest says of it, if one was
@@ -49,47 +59,80 @@ impl ReadError {
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn btf(store: &Folder, digest: &BtfDigest, size: Option<u64>) -> Result<Vec<u8>, ReadError> {
-    blob(store, &Object::Btf(*digest), digest.as_bytes(), size)
+pub async fn btf(
+    store: &dyn Store,
+    digest: &BtfDigest,
+    size: Option<u64>,
+) -> Result<Bytes, ReadError> {
+    let digest = *digest;
+    blob(store, Object::Btf(digest), size, move |stored, limit| {
+        decompress(&stored, digest.as_bytes(), limit).map(Bytes::from)
+    })
+    .await
 }
 
 /// The header of this digest, likewise.
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn header(
-    store: &Folder,
+pub async fn header(
+    store: &dyn Store,
     digest: &HeaderDigest,
     size: Option<u64>,
-) -> Result<Vec<u8>, ReadError> {
-    blob(store, &Object::Header(*digest), digest.as_bytes(), size)
+) -> Result<Bytes, ReadError> {
+    let digest = *digest;
+    blob(store, Object::Header(digest), size, move |stored, limit| {
+        decompress(&stored, digest.as_bytes(), limit).map(Bytes::from)
+    })
+    .await
 }
 
-fn blob(
-    store: &Folder,
+/// A BTF or a header as it is stored, compressed, its contents checked.
+pub(super) async fn stored(
+    store: &dyn Store,
     object: &Object,
-    digest: &[u8; 32],
     size: Option<u64>,
-) -> Result<Vec<u8>, ReadError> {
+) -> Result<Bytes, ReadError> {
+    let digest = match object {
+        Object::Btf(btf) => *btf.as_bytes(),
+        Object::Header(header) => *header.as_bytes(),
+        // The others' names say nothing of their contents.
+        _ => return Err(ReadError::Missing { key: object.key() }),
+    };
+    blob(store, object.clone(), size, move |stored, limit| {
+        check(&stored, &digest, limit).map(|_| stored)
+    })
+    .await
+}
+
+/// Gets a blob and lets `work` check it, where nothing waits for the processor.
+async fn blob(
+    store: &dyn Store,
+    object: Object,
+    size: Option<u64>,
+    work: impl FnOnce(Bytes, u64) -> Result<Bytes, BlobError> + Send + 'static,
+) -> Result<Bytes, ReadError> {
     let key = object.key();
     let limit = size.unwrap_or(MAX_BLOB).min(MAX_BLOB);
-    let Some(stored) = store.get(&key, compressed_limit(limit))? else {
+    let Some(stored) = store.get(&key, compressed_limit(limit)).await? else {
         return Err(ReadError::Missing { key });
     };
-    decompress(&stored, digest, limit).map_err(|source| ReadError::Blob { key, source })
+    let checked = tokio::task::spawn_blocking(move || work(stored, limit)).await;
+    let checked = checked.expect("decompressing does not panic");
+    checked.map_err(|source| ReadError::Blob { key, source })
 }
 
 /// A kernel's manifest for one generator.
 ///
 /// # Errors
 /// [`ReadError`].
-pub fn manifest(
-    store: &Folder,
+pub async fn manifest(
+    store: &dyn Store,
     btf: &BtfDigest,
     generator: Generator,
 ) -> Result<Manifest, ReadError> {
     let key = Object::Manifest(*btf, generator).key();
-    let Some(json) = store.get(&key, Manifest::MAX_LEN)? else {
+    let Some(json) = store.get(&key, Manifest::MAX_LEN).await? else {
         return Err(ReadError::Missing { key });
     };
     Manifest::parse(&json, *btf, generator).map_err(|source| ReadError::Manifest { key, source })

@@ -144,13 +144,15 @@ fn a_publisher_killed_at_any_moment_leaves_nothing_half_done() {
         std::thread::sleep(whole * (n * 17 % 30) / 30);
         child.kill().unwrap();
         child.wait().unwrap();
-        if !store.exists() {
-            fs::create_dir(&store).unwrap();
-        }
         // Whatever is visible is right: what verify misses is only what is not there yet.
-        for (key, fault) in faults(dir.path()) {
-            cut_short += 1;
-            assert!(fault.contains("cut short"), "{key}: {fault}");
+        if objects(dir.path())
+            .iter()
+            .any(|p| !p.to_string_lossy().contains('~'))
+        {
+            for (key, fault) in faults(dir.path()) {
+                cut_short += 1;
+                assert!(fault.contains("cut short"), "{key}: {fault}");
+            }
         }
         succeed(dir.path(), PUBLISH);
         assert_eq!(faults(dir.path()), []);
@@ -527,7 +529,7 @@ fn a_kernel_is_found_by_every_name_that_fits_it_alone() {
         );
     }
     let out = run(dir.path(), ["get", "x", "--store", "elsewhere"]);
-    assert!(text(&out.stderr).contains("there is no store at elsewhere"));
+    assert!(text(&out.stderr).contains("there is nothing in the store elsewhere"));
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub mod kinds;
 pub mod layout;
 pub mod refbtf;
 pub mod roundtrip;
+pub mod servers;
 pub mod shrink;
+pub mod stores;
 pub mod twingen;
 pub mod typegen;

@@ -1,0 +1,113 @@
+//! manifests/rbac.yaml gives each account what it needs and not one verb more: the API server's own authorizer says.
+
+use super::bed::manifest;
+use crate::support::servers::kubernetes::{ControlPlane, Version};
+use serde_json::json;
+
+const VERBS: [&str; 8] = [
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+];
+
+/// Group, resource (with its subresource), namespace, name.
+const OBJECTS: [(&str, &str, &str, &str); 18] = [
+    ("", "nodes", "", ""),
+    ("", "nodes/status", "", ""),
+    ("", "nodes/proxy", "", ""),
+    ("", "namespaces", "", "kube-system"),
+    ("", "namespaces", "", "default"),
+    ("", "events", "default", ""),
+    ("", "events", "btfleet", ""),
+    ("events.k8s.io", "events", "default", ""),
+    ("events.k8s.io", "events", "kube-system", ""),
+    ("btfleet.dev", "kernelheaders", "", ""),
+    ("btfleet.dev", "kernelheaders/status", "", ""),
+    ("coordination.k8s.io", "leases", "btfleet", ""),
+    ("coordination.k8s.io", "leases", "kube-node-lease", ""),
+    ("", "secrets", "btfleet", ""),
+    ("", "secrets", "kube-system", ""),
+    ("", "pods", "btfleet", ""),
+    ("", "serviceaccounts/token", "btfleet", ""),
+    (
+        "admissionregistration.k8s.io",
+        "validatingadmissionpolicies",
+        "",
+        "",
+    ),
+];
+
+/// What each may do of all that, a line an object.
+const MAY: &str = "
+agent        nodes                                get patch
+agent        namespaces kube-system               get
+agent        events default                       create patch
+agent        events.k8s.io/events default         create patch
+controller   nodes                                list watch
+controller   namespaces kube-system               get
+controller   events default                       create patch
+controller   events.k8s.io/events default         create patch
+controller   btfleet.dev/kernelheaders            get list watch create update patch delete
+controller   btfleet.dev/kernelheaders/status     get update patch
+controller   coordination.k8s.io/leases btfleet   get create update patch
+serve        nodes                                get list watch
+serve        btfleet.dev/kernelheaders            get list watch
+cleanup      nodes                                list patch
+";
+
+#[test]
+fn each_account_may_what_it_needs_and_nothing_else() {
+    let plane = ControlPlane::start(Version::Newest);
+    let admin = plane.admin();
+    let namespace = json!({"metadata": {"name": "btfleet"}});
+    admin.post("/api/v1/namespaces", &namespace).success();
+    admin.apply(&manifest("rbac.yaml"));
+    let may = |account: &str, (group, resource, namespace, name), verb: &str| {
+        let (resource, subresource) = resource_and_sub(resource);
+        let review = json!({"spec": {
+            "user": format!("system:serviceaccount:btfleet:btfleet-{account}"),
+            "groups": ["system:serviceaccounts", "system:serviceaccounts:btfleet", "system:authenticated"],
+            "resourceAttributes": {
+                "group": group, "resource": resource, "subresource": subresource,
+                "namespace": namespace, "name": name, "verb": verb,
+            },
+        }});
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        admin.post(path, &review).success()["status"]["allowed"] == true
+    };
+    // The authorizer learns the last object of the file from a watch.
+    let began = std::time::Instant::now();
+    while !may("cleanup", OBJECTS[0], "patch") {
+        assert!(began.elapsed().as_secs() < 30, "RBAC never took effect");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let mut found = String::from("\n");
+    for account in ["agent", "controller", "serve", "cleanup"] {
+        for object in OBJECTS {
+            let verbs: Vec<&str> = VERBS
+                .into_iter()
+                .filter(|v| may(account, object, v))
+                .collect();
+            if !verbs.is_empty() {
+                let (group, resource, namespace, name) = object;
+                let slash = if group.is_empty() { "" } else { "/" };
+                let what = format!("{group}{slash}{resource} {namespace}{name}");
+                found += &format!(
+                    "{account:<12} {:<36} {}\n",
+                    what.trim_end(),
+                    verbs.join(" ")
+                );
+            }
+        }
+    }
+    assert_eq!(found, MAY);
+}
+
+fn resource_and_sub(resource: &str) -> (&str, &str) {
+    resource.split_once('/').unwrap_or((resource, ""))
+}
