@@ -22,6 +22,15 @@ pub(super) struct Wants {
     pub library: bool,
 }
 
+impl Wants {
+    fn add(&mut self, more: Wants) {
+        self.c23 |= more.c23;
+        self.attributes |= more.attributes;
+        self.ignored_qualifiers |= more.ignored_qualifiers;
+        self.library |= more.library;
+    }
+}
+
 /// The attributes that are printed: the tag's name, whether it is an attribute by itself (kind_flag), the
 /// macro for it, what it stands for, and the condition under which the compiler has it.
 pub(super) const ATTRIBUTES: &[(&[u8], bool, &str, &str, &str)] = &[
@@ -121,22 +130,29 @@ impl Printer<'_, '_, '_> {
 
     /// As [`Printer::declare`], for the first of its type.
     fn spell(&mut self, id: TypeId, tail: &[u8]) -> Result<Scan, Error> {
-        let (start, in_place, wants) = (self.out.len(), self.in_place, self.wants);
+        // What is wanted already would hide what this type wants.
+        let wanted = std::mem::take(&mut self.wants);
+        let (start, in_place) = (self.out.len(), self.in_place);
         let simple = self.simple(id);
         if !simple {
             self.prefix(id, 0, Role::Object, 0)?;
         }
         let before = start..self.out.len();
-        let same = self.wants == wants;
+        let by_type = std::mem::take(&mut self.wants);
         let name = self.write_name(tail, 0);
-        let (behind, wants) = (self.out.len(), self.wants);
+        let behind = self.out.len();
+        let by_name = std::mem::take(&mut self.wants);
         if !simple {
             self.suffix(id, 0)?;
         }
         // A body depends on where it stands, and what is wanted has to be said each time.
-        if same && self.wants == wants && self.in_place == in_place && !self.out.is_full() {
+        let wants_nothing = by_type == Wants::default() && self.wants == Wants::default();
+        if wants_nothing && self.in_place == in_place && !self.out.is_full() {
             let text = self.out.as_bytes();
             self.spelled.keep(id, &text[before], &text[behind..]);
+        }
+        for wants in [wanted, by_type, by_name] {
+            self.wants.add(wants);
         }
         Ok(name)
     }

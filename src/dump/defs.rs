@@ -379,8 +379,8 @@ impl Defs {
         let mut groups: Vec<Vec<TypeId>> = Vec::new();
         let mut group_at: Vec<Named> = Vec::new();
         // Names that are borne once, between the groups of those that are not.
-        let mut alone: Vec<std::ops::Range<usize>> = vec![0..0];
-        let mut at = 0;
+        let mut alone: Vec<std::ops::Range<usize>> = Vec::new();
+        let (mut from, mut at) = (0, 0);
         for run in named.chunk_by(|a, b| a.is_like(btf, b)) {
             let of_base = match base.as_slice() {
                 [] => &[],
@@ -393,14 +393,10 @@ impl Defs {
             let all = of_base.iter().chain(run);
             groups.push(all.map(|n| self.get(n.slot()).id).collect());
             group_at.push(run[0]);
-            if let Some(before) = alone.last_mut() {
-                before.end = at - run.len();
-            }
-            alone.push(at..at);
+            alone.push(from..at - run.len());
+            from = at;
         }
-        if let Some(last) = alone.last_mut() {
-            last.end = at;
-        }
+        alone.push(from..at);
         if groups.is_empty() && base.is_empty() {
             self.named = named;
             return;

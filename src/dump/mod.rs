@@ -62,7 +62,7 @@ pub fn header_parts<'t>(
 }
 
 /// Room for any header: pages of it are used as the text gets there.
-pub const ROOM: usize = 2 * (print::MAX_TEXT + text::SLACK);
+pub const ROOM: usize = print::MAX_TEXT + text::SLACK;
 
 /// The smallest header that holds the types of these names and all that they need to compile and to be laid
 /// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;

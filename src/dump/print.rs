@@ -16,7 +16,8 @@ pub(super) const STRUCT: Word = Word::new("struct ");
 pub(super) const UNION: Word = Word::new("union ");
 pub(super) const ENUM: Word = Word::new("enum ");
 
-/// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
+/// A header's text can be this many bytes long, each half of a large one half as many. The largest kernels'
+/// are under 5 MB.
 pub(super) const MAX_TEXT: usize = 32 << 20;
 
 /// A hole is filled with this many unnamed bit-fields at most: 2 MiB of 64 bits each.
@@ -87,7 +88,14 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
     pub fn check_length(&self, about: TypeId) -> Result<(), Error> {
         match self.out.is_full() {
             false => Ok(()),
-            true => Err(too_long(self.btf, about)),
+            true => {
+                let what = format!(
+                    "{} makes the header longer than {} MiB",
+                    in_words(self.btf, about),
+                    MAX_TEXT >> 20
+                );
+                Err(Error::new(self.btf, about, what))
+            }
         }
     }
 
@@ -563,17 +571,6 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
     pub fn is_named(&self, def: &Def) -> bool {
         def.len > 0
     }
-}
-
-/// A text that became too long with this type.
-#[cold]
-pub(super) fn too_long(btf: &Btf<'_>, about: TypeId) -> Error {
-    let what = format!(
-        "{} makes the header longer than {} MiB",
-        in_words(btf, about),
-        MAX_TEXT >> 20
-    );
-    Error::new(btf, about, what)
 }
 
 /// Member names seen in the scopes under way.

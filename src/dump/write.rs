@@ -1,14 +1,14 @@
 //! The header's text: what stands where.
 
+use super::GENERATOR;
 use super::defs::{Def, DefClass, Defs, Slot, State};
 use super::error::Error;
 use super::hash::Hash;
 use super::header::Plan;
 use super::naming;
-use super::print::{MAX_TEXT, Printer, too_long};
+use super::print::Printer;
 use super::sorted::Named;
 use super::text::{Text, scan};
-use super::{GENERATOR, ROOM};
 use crate::btf::{Btf, Kind, TypeId};
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
@@ -89,18 +89,20 @@ impl Plan {
         part: Part<'_, 't>,
     ) -> Result<(), Error> {
         let records = self.has_records(&parts);
-        let (room, back_room) = room.split_at_mut(room.len() / 2);
-        let mut p = Printer::new(btf, &self.defs, &self.naming, room);
-        if btf.base().is_some() {
-            // Its guard is not known before its end, so a module goes in one piece; it is small.
+        let (front, back) = self.order.body.split_at(self.middle(&parts));
+        if front.is_empty() || btf.base().is_some() {
+            let mut p = Printer::new(btf, &self.defs, &self.naming, room);
             self.write_front(&mut p, &parts, records, &self.order.body, &mut None)?;
             self.write_back(&mut p, records, &[], &mut None)?;
-            guard_module(&mut p.out);
+            if btf.base().is_some() {
+                guard_module(&mut p.out);
+            }
             p.check_length(TypeId::VOID)?;
             part(p.out.part());
             return Ok(());
         }
-        let (front, back) = self.order.body.split_at(self.middle(&parts));
+        let (room, back_room) = room.split_at_mut(room.len() / 2);
+        let mut p = Printer::new(btf, &self.defs, &self.naming, room);
         let (send, sent) = mpsc::channel();
         // Made here, so that the thread that prints it need not begin with a heap of its own.
         let rest = Printer::new(btf, &self.defs, &self.naming, back_room);
@@ -119,36 +121,25 @@ impl Plan {
             part(p.out.part());
             Ok(())
         };
-        let mut len = 0;
-        let mut part = |text: &'t [u8]| {
-            len += text.len();
-            part(text);
-        };
         thread::scope(|scope| {
             // Where no thread can be had, one after the other does as well.
-            let spawn = || thread::Builder::new().spawn_scoped(scope, &write_rest).ok();
-            let helper = (!front.is_empty()).then(spawn).flatten();
-            self.write_front(&mut p, &parts, records, front, &mut Some(&mut part))?;
+            let helper = thread::Builder::new().spawn_scoped(scope, write_rest).ok();
+            self.write_front(&mut p, &parts, records, front, &mut Some(&mut *part))?;
             part(p.out.part());
             match helper {
                 Some(helper) => {
-                    sent.iter().for_each(&mut part);
+                    sent.iter().for_each(&mut *part);
                     helper
                         .join()
                         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
                 }
                 None => {
                     let done = write_rest();
-                    sent.try_iter().for_each(&mut part);
+                    sent.try_iter().for_each(&mut *part);
                     done
                 }
             }
-        })?;
-        if len > MAX_TEXT {
-            let last = self.order.body.last().map(|slot| self.defs.get(*slot).id);
-            return Err(too_long(btf, last.unwrap_or_default()));
-        }
-        Ok(())
+        })
     }
 
     /// Whether any record is declared or defined.
@@ -329,11 +320,13 @@ impl Plan {
                 continue;
             }
             // Several of one name: each prototype once, in an order that is theirs and not their ids'.
-            let text = |func: TypeId| {
-                let mut room = vec![0; ROOM];
-                let mut alone = Printer::new(btf, &self.defs, &self.naming, &mut room);
-                alone.kfunc(func, 0)?;
-                Ok(alone.out.as_bytes().to_vec())
+            let mut text = |func: TypeId| {
+                let (start, has) = (p.out.len(), std::mem::take(&mut p.has));
+                p.kfunc(func, 0)?;
+                let text = p.out.as_bytes().get(start..).unwrap_or_default().to_vec();
+                p.out.take_back(text.len());
+                p.has = has;
+                Ok(text)
             };
             let base = self
                 .defs

@@ -1,12 +1,9 @@
 //! The stores that the suite runs over: each test gets one of its own, empty.
 
-use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY, Scheme};
 use crate::support::stores::{self, Faulty, MemoryStore};
 use btfleet::store::{FsStore, Store, open};
-use btfleet::store::{S3Options, open};
 use std::any::Any;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// A store, and what keeps it.
 pub struct Bed {
