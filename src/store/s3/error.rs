@@ -199,7 +199,8 @@ impl Attempt<'_> {
                 format!("there is no bucket {bucket} ({said})"),
                 "Create it, or change the name in --store s3://BUCKET, or --s3-endpoint if it lies elsewhere.",
             ),
-            ("InvalidAccessKeyId", _) => self.refused(
+            // versitygw and s3s-fs have names of their own for it.
+            ("InvalidAccessKeyId" | "XAdminUserNotFound" | "NotSignedUp", _) => self.refused(
                 problem,
                 "The access key is not known there: change AWS_ACCESS_KEY_ID or the profile, or --s3-endpoint.",
             ),

