@@ -83,7 +83,15 @@ impl Attempt<'_> {
             }
             SdkError::ResponseError(context) => self.answered(context.raw(), None, None),
             SdkError::TimeoutError(_) => self.too_slow(),
-            other => self.away(deepest(other), None),
+            other => self.away(
+                format!(
+                    "the connection to {} broke ({}); is it the right --s3-endpoint, and https:// where the \
+                     server wants TLS?",
+                    self.server(),
+                    deepest(other)
+                ),
+                None,
+            ),
         }
     }
 
@@ -199,8 +207,8 @@ impl Attempt<'_> {
                 format!("there is no bucket {bucket} ({said})"),
                 "Create it, or change the name in --store s3://BUCKET, or --s3-endpoint if it lies elsewhere.",
             ),
-            // versitygw and s3s-fs have names of their own for it.
-            ("InvalidAccessKeyId" | "XAdminUserNotFound" | "NotSignedUp", _) => self.refused(
+            // The second is s3s', the third versitygw's.
+            ("InvalidAccessKeyId" | "NotSignedUp" | "XAdminUserNotFound", _) => self.refused(
                 problem,
                 "The access key is not known there: change AWS_ACCESS_KEY_ID or the profile, or --s3-endpoint.",
             ),

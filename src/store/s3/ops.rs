@@ -292,10 +292,11 @@ impl S3Store {
     }
 }
 
-/// 404, of an object; a HEAD has nothing else to tell it from a missing bucket by.
+/// 404, of an object: a missing bucket has another code, and so has an unknown user in some servers. A HEAD
+/// has none, and nothing else to tell them by.
 fn absent<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     let seen = failure(error);
-    seen.status == Some(404) && seen.code != "NoSuchBucket"
+    seen.status == Some(404) && matches!(seen.code, "" | "NoSuchKey" | "NotFound")
 }
 
 fn size(told: Option<i64>) -> u64 {

@@ -26,8 +26,8 @@ fn one_request_creates_or_finds_the_object() {
 
 #[test]
 fn of_many_writers_one_creates() {
-    // s3s-fs looks first and then writes: of many at once it lets several.
-    for (url, lax) in [(s3::versitygw().url(), false), (s3::s3s().url(), true)] {
+    // s3s-fs looks before it writes, but not as one step: there several may be told so, and no harm is done.
+    for (url, most) in [(s3::versitygw().url(), 1), (s3::s3s().url(), 16)] {
         wait(async {
             let store = s3::store(&url).await;
             let k = key("a/b");
@@ -38,7 +38,7 @@ fn of_many_writers_one_creates() {
                 .map(Result::unwrap)
                 .collect();
             let created = puts.iter().filter(|p| **p == Put::Created).count();
-            assert!(created == 1 || (created > 1 && lax), "{url}: {created}");
+            assert!((1..=most).contains(&created), "{url}: {created}");
             let got = store.get(&k, 100_000).await.unwrap().unwrap();
             assert!(got.len() == 100_000 && got.iter().all(|b| *b == got[0]));
         });

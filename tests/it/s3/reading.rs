@@ -147,3 +147,18 @@ fn what_is_no_object_of_ours_is_not_listed() {
     let path = &server.requests()[0].path;
     assert!(path.contains("prefix=p%2Frefs%2F"), "{path}");
 }
+
+#[test]
+fn a_404_for_anything_but_the_object_is_an_error() {
+    for code in ["NoSuchBucket", "XAdminUserNotFound"] {
+        let server = FaultyS3::start(move |_| Answer::error(404, code));
+        wait(async {
+            let e = at(&server).await.get(&key("a"), 9).await.unwrap_err();
+            assert!(matches!(e, Error::Refused { .. }), "{code}: {e}");
+        });
+    }
+    let server = FaultyS3::start(|_| Answer::error(404, "NoSuchKey"));
+    wait(async {
+        assert_eq!(at(&server).await.get(&key("a"), 9).await.unwrap(), None);
+    });
+}
