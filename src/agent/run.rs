@@ -105,8 +105,8 @@ pub async fn run<C: Cluster>(settings: &Settings, parts: Parts<C>) -> Result<Sta
             Ok(Looked::Late(pause)) => pause,
             Err(trouble) => {
                 let pause = match trouble.lasts {
-                    true => refused.next(),
-                    false => away.next(),
+                    true => refused.pause(),
+                    false => away.pause(),
                 };
                 agent.tell_trouble(&trouble).await;
                 if settings.once {

@@ -112,7 +112,7 @@ pub async fn watch_some<K: Watched>(
             }
             _ => tell(Change::Trouble(e.to_string())),
         }
-        tokio::time::sleep(pause.next()).await;
+        tokio::time::sleep(pause.pause()).await;
     }
 }
 

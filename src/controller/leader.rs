@@ -129,7 +129,7 @@ impl<'a> Leader<'a> {
                 Ok(id) => return id,
                 Err(e) => tracing::warn!("the cluster's id is not known: {e}"),
             }
-            sleep(pause.next()).await;
+            sleep(pause.pause()).await;
         }
     }
 

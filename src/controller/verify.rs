@@ -195,7 +195,7 @@ impl Run<'_> {
                 headers.push(status(&manifest));
             }
         }
-        headers.sort_by(|a, b| b.generator.cmp(&a.generator));
+        headers.sort_by_key(|header| std::cmp::Reverse(header.generator));
         headers.truncate(LISTED);
         let count = headers.len();
         Ok(Verdict {

@@ -25,7 +25,7 @@ impl Backoff {
     }
 
     /// How long to wait before the next try.
-    pub fn next(&mut self) -> Duration {
+    pub fn pause(&mut self) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(self.most);
         whole.mul_f64(0.5 + self.random.f64() / 2.0)
@@ -46,15 +46,15 @@ mod tests {
         let second = Duration::from_secs(1);
         let mut pause = Backoff::new(second, 8 * second, 7);
         for whole in [1, 2, 4, 8, 8] {
-            let got = pause.next();
+            let got = pause.pause();
             assert!(
                 got >= whole * second / 2 && got <= whole * second,
                 "{got:?}"
             );
         }
         pause.reset();
-        assert!(pause.next() <= second);
+        assert!(pause.pause() <= second);
         let (mut a, mut b) = (pause.clone(), Backoff::new(second, 8 * second, 8));
-        assert_ne!(a.next(), b.next());
+        assert_ne!(a.pause(), b.pause());
     }
 }

@@ -100,7 +100,7 @@ impl Credentials {
     }
 
     /// Reads the files anew each time: nothing of the SDK's cache survives.
-    async fn from_profile(&self) -> Result {
+    async fn profile(&self) -> Result {
         let mut builder = ProfileFileCredentialsProvider::builder().configure(&self.config());
         if let Some(path) = &self.inner.file {
             let files = EnvConfigFiles::builder().with_file(EnvConfigFileKind::Credentials, path);
@@ -117,14 +117,14 @@ impl Credentials {
 
     async fn find(&self) -> Result {
         if self.inner.file.is_some() {
-            return self.note("the credentials file", self.from_profile().await);
+            return self.note("the credentials file", self.profile().await);
         }
         let environment = EnvironmentVariableCredentialsProvider::new();
         match environment.provide_credentials().await {
             Err(CredentialsError::CredentialsNotLoaded(_)) => {}
             other => return self.note("environment variables", other),
         }
-        match self.from_profile().await {
+        match self.profile().await {
             Err(CredentialsError::CredentialsNotLoaded(_)) => {}
             other => return self.note("profile files", other),
         }

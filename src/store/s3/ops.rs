@@ -90,7 +90,10 @@ impl Store for S3Store {
 
     async fn put(&self, key: &Key, body: Bytes) -> Result<(), Error> {
         match self.write(key, body, false).await {
-            Ok(()) => Ok(self.present.add(key)),
+            Ok(()) => {
+                self.present.add(key);
+                Ok(())
+            }
             Err(e) => Err(self.attempt("write", key.as_str()).failed(&e)),
         }
     }

@@ -58,6 +58,7 @@ controller   coordination.k8s.io/leases btfleet   get create update patch
 serve        nodes                                get list watch
 serve        btfleet.dev/kernelheaders            get list watch
 cleanup      nodes                                list patch
+cleanup      namespaces kube-system               get
 ";
 
 #[test]

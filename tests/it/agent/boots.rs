@@ -94,7 +94,7 @@ fn a_kernel_is_published_in_a_real_object_storage() {
     wait_until("the agent is ready", || agent.page("/readyz").0 == 200);
     server.kill();
     std::thread::sleep(Duration::from_secs(1));
-    std::fs::remove_dir_all(server.bucket_folder().join("fleet")).unwrap();
+    server.wipe("fleet");
     assert_eq!(host.status(), "Ready");
     server.start_again();
     wait_until("the store is whole", || {

@@ -35,7 +35,7 @@ fn roles(report: &Value) -> Vec<(&str, bool)> {
         .collect()
 }
 
-fn pairs<'a>(found: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+fn pairs(found: &[(String, String)]) -> Vec<(&str, &str)> {
     found.iter().map(|(a, b)| (&**a, &**b)).collect()
 }
 
@@ -187,8 +187,8 @@ fn servers_without_conditions_are_said_to_cost_requests() {
         let args = ["--s3-endpoint", &server.url()];
         let out = doctor(signed(dir.path()), "s3://bucket/p", &args);
         let told = report(&out);
-        let found = told["checks"].as_array().unwrap().iter();
-        let found = found.filter(|c| c["check"] == "conditions").last().unwrap();
+        let mut found = told["checks"].as_array().unwrap().iter();
+        let found = found.rfind(|c| c["check"] == "conditions").unwrap();
         assert_eq!(found["outcome"], "doubtful", "{told:#}");
         assert!(found["detail"].as_str().unwrap().contains(says), "{told:#}");
         assert!(

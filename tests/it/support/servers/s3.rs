@@ -100,6 +100,16 @@ impl S3Server {
         self.folder.path().join("data").join(BUCKET)
     }
 
+    /// Takes away all objects under a prefix, and what the server keeps about them beside.
+    pub fn wipe(&self, prefix: &str) {
+        for kept in ["data", "meta"] {
+            let folder = self.folder.path().join(kept).join(BUCKET).join(prefix);
+            if folder.exists() {
+                std::fs::remove_dir_all(folder).unwrap();
+            }
+        }
+    }
+
     /// `kill -9`. What was stored stays.
     pub fn kill(&self) {
         self.process.kill();
