@@ -4,7 +4,6 @@
 
 pub mod client;
 mod kernel_header;
-pub mod lease;
 pub mod node;
 pub mod watch;
 
