@@ -131,16 +131,23 @@ pub fn objects(
     objects
 }
 
-/// Looks which of these objects are there, all at once, one request each and no body; gives the size of each.
+/// Looks which of these objects are there, one request each and no body; gives the size of each. The first of
+/// them, the reference in what [`objects`] gives, is looked at before all else, the others at once: a collection that
+/// puts back what it removed puts back the reference first, so whoever sees it and then the objects sees them stay.
 ///
 /// # Errors
 /// The store's.
 pub async fn look(store: &dyn Store, objects: &[Object]) -> Result<Vec<Option<u64>>, Error> {
-    let heads = objects.iter().map(|object| async {
+    let head = async |object: &Object| {
         let there = store.head(&object.key()).await?;
-        Ok(there.map(|entry| entry.size))
-    });
-    try_join_all(heads).await
+        Ok::<_, Error>(there.map(|entry| entry.size))
+    };
+    let Some((first, rest)) = objects.split_first() else {
+        return Ok(Vec::new());
+    };
+    let mut sizes = vec![head(first).await?];
+    sizes.extend(try_join_all(rest.iter().map(head)).await?);
+    Ok(sizes)
 }
 
 /// Publishes, looks, and if something is gone (by a collection that came in between) starts over, a few times.
