@@ -22,10 +22,19 @@ test: ## every test (it installs the compilers and builds the servers they need)
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
 
+.PHONY: model
+model: ## search the model of collection with larger bounds than `make test` does
+	BTFLEET_MODEL=large cargo test $(CARGOFLAGS) --no-default-features --features cli --test it -- collection --nocapture
+
 .PHONY: bench
 bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31
 	@hack/need.sh bench
 	@BTFLEET="$$(hack/dist.sh --path)" hack/bench.sh
+
+.PHONY: scale
+scale: ## the controller on clusters of 5,000 and 50,000 Nodes: SCALE="5000 50000"
+	@hack/need.sh test
+	@hack/scale.sh $(SCALE)
 
 .PHONY: dist
 dist: ## the binary that ships: static, stripped, fat LTO

@@ -58,7 +58,7 @@ build() {
   echo "building $module $version with Go $go_version (once)" >&2
   rm -rf "$folder.unfinished" # of a build that was killed
   mkdir "$folder.unfinished"
-  (cd "$module" && nice go build -p 2 -trimpath -buildvcs=false -ldflags "$flags" -o "$folder.unfinished/" tool) >&2
+  (cd "$module" && nice -n 5 go build -p 2 -trimpath -buildvcs=false -ldflags "$flags" -o "$folder.unfinished/" tool) >&2
   # Named by the last part of its path.
   [ "$module" != etcd ] || mv "$folder.unfinished/server" "$folder.unfinished/etcd"
   mv -T "$folder.unfinished" "$folder"
@@ -67,12 +67,13 @@ build() {
 
 # in_assets BINARY VERSION: whether $KUBEBUILDER_ASSETS has that binary, at that minor version.
 in_assets() {
-  local binary=${KUBEBUILDER_ASSETS:-}/$1
+  local binary=${KUBEBUILDER_ASSETS:-}/$1 said
   [ -n "${KUBEBUILDER_ASSETS:-}" ] && [ -x "$binary" ] || return 1
   case $1 in
-    kube*) "$binary" version --client 2>/dev/null || "$binary" --version ;;
-    *) "$binary" --version ;;
-  esac | grep -qE "[ v]${2%.*}\."
+    kubectl) said=$("$binary" version --client) ;;
+    *) said=$("$binary" --version) ;;
+  esac
+  grep -qE "[ v]${2%.*}\." <<<"$said"
 }
 
 tool() {

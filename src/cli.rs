@@ -26,7 +26,19 @@ pub enum Command {
     Kernels(Kernels),
     Get(Get),
     Diff(Diff),
+    Mirror(Mirror),
+    Import(Import),
     Store(Stores),
+    #[cfg(feature = "cluster")]
+    Agent(Agent),
+    #[cfg(feature = "cluster")]
+    Controller(Controller),
+    #[cfg(feature = "cluster")]
+    Cleanup(Cleanup),
+    #[cfg(feature = "cluster")]
+    Nodes(Nodes),
+    #[cfg(feature = "cluster")]
+    Crd(Crd),
     Completions(Completions),
 }
 
@@ -89,23 +101,26 @@ pub enum DumpFormat {
 
 #[derive(Args, Debug)]
 pub struct Store {
-    /// The store: s3://BUCKET/PREFIX, or a local folder as file://DIR or just DIR.
-    #[arg(
-        long,
-        value_name = "STORE",
-        env = "BTFLEET_STORE",
-        default_value = "./btfleet-store"
-    )]
+    /// The store: s3://BUCKET/PREFIX, or a local folder as file://DIR or just DIR [default:
+    /// ./btfleet-store].
+    #[arg(long, value_name = "STORE", env = "BTFLEET_STORE")]
     #[arg(value_hint = ValueHint::DirPath)]
-    pub store: String,
+    pub store: Option<String>,
 
     #[command(flatten)]
     pub s3: S3,
 }
 
+impl Store {
+    /// Where the store is.
+    pub fn place(&self) -> &str {
+        self.store.as_deref().unwrap_or("./btfleet-store")
+    }
+}
+
 /// How an s3:// store is reached. Credentials come from where AWS' own tools look for them: the
 /// environment, profile files, web identity, pod identity, instance metadata.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Clone)]
 #[command(next_help_heading = "Object storage (s3://)")]
 pub struct S3 {
     /// The server, if it is not AWS: http(s)://HOST:PORT.
@@ -186,15 +201,32 @@ pub struct Verify {
     pub output: TextFormat,
 }
 
-/// List the kernels of a store.
+/// List the kernels of a store, or of the cluster.
+///
+/// With --store, of that store. Without, of the cluster (its KernelHeaders) if a kubeconfig or a pod's
+/// account is there, else of ./btfleet-store. The first line on stderr says which.
 #[derive(Args, Debug)]
 pub struct Kernels {
+    #[cfg(feature = "cluster")]
     #[command(flatten)]
-    pub store: Store,
+    pub cluster: Cluster,
 
-    /// A table, JSON (docs/json.md), or kernel ids alone.
+    /// A table, JSON (docs/json.md), or kernel ids alone; of a cluster also a wide table, and YAML.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     pub output: ListFormat,
+
+    /// Of a cluster: only KernelHeaders with these labels, as kubectl takes them.
+    #[cfg(feature = "cluster")]
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+
+    /// Of a cluster: go on, and print each kernel that changes.
+    #[cfg(feature = "cluster")]
+    #[arg(short, long)]
+    pub watch: bool,
+
+    #[command(flatten)]
+    pub store: Store,
 }
 
 /// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
@@ -272,6 +304,75 @@ pub struct Diff {
     pub format: TextFormat,
 }
 
+/// Copy kernels from one store to another: for a site that cannot reach the first.
+///
+/// Every blob's digest is checked before it is written, and what the target has already is checked too and
+/// not sent again: a copy that was cut short goes on where it was. Other clusters' references stay where
+/// they are; what is copied is kept under a pin of its own.
+///
+/// Between two object storages that need different settings, go by way of a folder.
+///
+/// Exit codes: 0 all is copied or was there, 1 something is missing or wrong, and was told.
+#[derive(Args, Debug)]
+pub struct Mirror {
+    /// The store to read: s3://BUCKET/PREFIX, file://DIR or DIR.
+    #[arg(value_name = "FROM", value_hint = ValueHint::DirPath)]
+    pub from: String,
+
+    /// The store to write.
+    #[arg(value_name = "TO", value_hint = ValueHint::DirPath)]
+    pub to: String,
+
+    /// Only these kernels, named as for `get`; by default all.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+
+    #[command(flatten)]
+    pub s3: S3,
+
+    /// Keep the kernels in TO under this name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
+}
+
+/// Publish kernels that have BTF files and no node here.
+///
+/// A folder is searched for files as BTFHub has them, DISTRO/VERSION/ARCH/RELEASE.btf.tar.xz, or plain
+/// ARCH/RELEASE.btf: their places tell arch and release. A file anywhere else needs --arch and --release.
+///
+/// Exit codes: 0 all is imported or was there, 1 something was not, and was told.
+#[derive(Args, Debug)]
+pub struct Import {
+    /// Folders, archives (.btf.tar.xz), raw BTF, or ELF files with a .BTF section.
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::AnyPath)]
+    pub inputs: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// The kernels' machine, as Kubernetes or `uname -m` spell it.
+    #[arg(long, value_name = "ARCH", env = "BTFLEET_ARCH")]
+    pub arch: Option<String>,
+
+    /// The kernel's release, as `uname -r` prints it. For one file only.
+    #[arg(long, value_name = "RELEASE", env = "BTFLEET_RELEASE")]
+    pub release: Option<String>,
+
+    /// Keep the kernels under this name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
+}
+
 /// Look after a store.
 #[derive(Args, Debug)]
 pub struct Stores {
@@ -282,6 +383,26 @@ pub struct Stores {
 #[derive(Subcommand, Debug)]
 pub enum StoreTask {
     Doctor(StoreDoctor),
+    Refs(StoreRefs),
+    Forget(StoreForget),
+    /// Keep kernels under a name, whatever clusters use.
+    Pin(StorePin),
+    /// No longer keep kernels under a name.
+    Unpin(StorePin),
+}
+
+/// List which clusters and pins use which kernels, and since when.
+///
+/// A live cluster's controller writes its references anew every week; those of clusters that were not for
+/// 90 days are pointed out.
+#[derive(Args, Debug)]
+pub struct StoreRefs {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// How to print the result.
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub output: TextFormat,
 }
 
 /// Try out a store: what it can do, and what these credentials may do in it.
@@ -302,6 +423,43 @@ pub struct StoreDoctor {
     /// How to print the result.
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub output: TextFormat,
+}
+
+/// Remove all references of a cluster that is gone for good.
+///
+/// Kernels that nobody else uses are then free to be collected by another cluster's controller. Where the
+/// cluster lives after all, its controller puts its references back within minutes.
+#[derive(Args, Debug)]
+pub struct StoreForget {
+    /// The cluster's id, as `store refs` prints it.
+    #[arg(value_name = "CLUSTER")]
+    pub cluster: String,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Do not ask.
+    #[arg(long)]
+    pub yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct StorePin {
+    /// Kernels, named as for `get`.
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// The name they are kept under.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_PIN",
+        default_value = "local"
+    )]
+    pub pin: String,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,9 +484,15 @@ pub enum TextFormat {
 pub enum ListFormat {
     /// For people.
     Table,
-    /// For other programs.
+    /// For people, with whole digests.
+    #[cfg(feature = "cluster")]
+    Wide,
+    /// For other programs (docs/json.md).
     Json,
-    /// Kernel ids, one a line.
+    /// The same, as YAML.
+    #[cfg(feature = "cluster")]
+    Yaml,
+    /// Names, one a line.
     Name,
 }
 
@@ -340,3 +504,285 @@ pub struct Completions {
     /// Which shell.
     pub shell: Shell,
 }
+
+/// Publish this node's kernel and say so on its Node, for as long as it runs (a DaemonSet's pod).
+///
+/// Reads the running kernel's BTF, makes its header, stores whatever the store lacks of them, and writes
+/// digests and status to its own Node as annotations. Looks at its Node every 10 minutes and at the store
+/// every hour, and mends what is missing. It needs a service account that may get and patch its Node.
+///
+/// Exit codes: 0 ended by SIGTERM or, with --once, published or knowingly without BTF; 1 failed.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Agent {
+    /// The Node that this runs on; otherwise what NODE_NAME says.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// Do it once and end: for jobs. Trouble is not waited out, a late nodeInfo after a reboot is.
+    #[arg(long)]
+    pub once: bool,
+
+    /// The running kernel's BTF.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_BTF",
+        default_value = "/sys/kernel/btf/vmlinux",
+        value_hint = ValueHint::FilePath
+    )]
+    pub btf: PathBuf,
+
+    /// Where the kernel says its boot id and release.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "BTFLEET_PROC",
+        default_value = "/proc",
+        hide = true
+    )]
+    pub proc: PathBuf,
+
+    /// Answer /livez, /readyz and /metrics on this address, such as [::]:8080.
+    #[arg(long, value_name = "ADDRESS", env = "BTFLEET_LISTEN")]
+    pub listen: Option<std::net::SocketAddr>,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+
+    /// Look at the Node this often.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_LOOK_EVERY",
+        default_value = "600"
+    )]
+    #[arg(value_parser = seconds)]
+    pub look_every: std::time::Duration,
+
+    /// Look at the store this often.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_RESYNC_EVERY",
+        default_value = "3600"
+    )]
+    #[arg(value_parser = seconds)]
+    pub resync_every: std::time::Duration,
+
+    /// Spread the first look of a fleet's agents over this time.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_SPREAD",
+        default_value = "30"
+    )]
+    #[arg(value_parser = seconds)]
+    pub spread: std::time::Duration,
+
+    #[command(flatten)]
+    pub log: Log,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// Keep the cluster's inventory: one KernelHeader per distinct kernel, verified, and collected when unused.
+///
+/// Watches Nodes, makes a KernelHeader of each kernel whose BTF it could fetch and check, verifies all of
+/// them daily, keeps this cluster's references in the store, and removes what nobody used for long. Of
+/// several replicas one leads, by a Lease.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Controller {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Answer /livez, /readyz and /metrics on this address.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "BTFLEET_LISTEN",
+        default_value = "[::]:8080"
+    )]
+    pub listen: std::net::SocketAddr,
+
+    /// The namespace of the Lease; otherwise the pod's, or the kubeconfig's.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The Lease's name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_LEASE_NAME",
+        default_value = "btfleet-controller"
+    )]
+    pub lease_name: String,
+
+    /// What this process is called in the Lease; no other may be called so [default: the host's name and
+    /// some chance].
+    #[arg(long, value_name = "NAME", env = "BTFLEET_IDENTITY")]
+    pub identity: Option<String>,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+
+    /// Whether kernels that nobody uses are removed from the store: on, dry-run (only said), off.
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "BTFLEET_COLLECT",
+        default_value = "on"
+    )]
+    pub collect: btfleet::controller::collect::Mode,
+
+    /// How long a kernel must have been named by no Node before it is removed: 30d, 12h, 90s.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "BTFLEET_RETENTION",
+        default_value = "30d"
+    )]
+    #[arg(value_parser = time)]
+    pub retention: std::time::Duration,
+
+    /// How often each kernel is verified.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "BTFLEET_VERIFY_EVERY",
+        default_value = "1d"
+    )]
+    #[arg(value_parser = time)]
+    pub verify_every: std::time::Duration,
+
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// Remove what btfleet wrote on this cluster's Nodes, and this cluster's references in the store.
+///
+/// For the end of an installation: remove the agents first, or they write it again. Can be run again where
+/// it was cut short. What other clusters use stays in the store; what is left unused is collected by the
+/// controllers of clusters that share the store, or stays.
+///
+/// Exit codes: 0 nothing is left, 1 something is.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Cleanup {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Leave the store as it is: no --store is needed.
+    #[arg(long)]
+    pub keep_refs: bool,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+}
+
+/// A time with its unit: 30d, 12h, 10m, 90s.
+#[cfg(feature = "cluster")]
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let refuse = || format!("{text:?} is no time; 30d, 12h, 10m and 90s are");
+    let unit = text.chars().last().ok_or_else(refuse)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| refuse())?;
+    let total = number.checked_mul(seconds).ok_or_else(refuse)?;
+    Ok(std::time::Duration::from_secs(total))
+}
+
+/// How a long-running command logs.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Log {
+    /// Lines for people or for programs, on stderr.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "BTFLEET_LOG_FORMAT",
+        default_value = "text"
+    )]
+    pub log_format: TextFormat,
+
+    /// The least important lines that are written.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "BTFLEET_LOG_LEVEL",
+        default_value = "info"
+    )]
+    pub log_level: LogLevel,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// A time in seconds, fractions allowed.
+#[cfg(feature = "cluster")]
+fn seconds(text: &str) -> Result<std::time::Duration, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number of seconds")?;
+    std::time::Duration::try_from_secs_f64(number).map_err(|e| e.to_string())
+}
+
+/// Which cluster a command reads.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Cluster {
+    /// The kubeconfig to use; otherwise $KUBECONFIG, ~/.kube/config or the pod's account.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub kubeconfig: Option<PathBuf>,
+
+    /// The kubeconfig's context to use; otherwise its current one.
+    #[arg(long, value_name = "NAME")]
+    pub context: Option<String>,
+}
+
+/// List the nodes of the cluster with their kernels; those that are not Ready first, with the reason.
+///
+/// Ready: the running kernel is published. Stale: the node rebooted and its agent has not spoken since.
+/// NotReported: no agent has spoken yet. NoBTF: the kernel was built without BTF. Error: see the reason.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Nodes {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// Only nodes with these labels, as kubectl takes them: KEY=VALUE,KEY2!=VALUE, KEY in (A,B).
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub selector: Option<String>,
+
+    /// How to print them.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub output: ListFormat,
+
+    /// Go on, and print each node that changes.
+    #[arg(short, long)]
+    pub watch: bool,
+}
+
+/// Print the definition of the resource KernelHeader (`kubectl apply -f -` takes it).
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Crd {}

@@ -27,10 +27,18 @@
 //! keys, manifests, compression), `store` the places they are kept in; `cli` and `s3`, on by default, the program.
 #![deny(unsafe_code)]
 
+#[cfg(feature = "cluster")]
+pub mod agent;
 #[cfg(feature = "artifact")]
 pub mod artifact;
 pub mod btf;
+#[cfg(feature = "cluster")]
+pub mod cluster;
+#[cfg(feature = "store")]
+pub mod controller;
 pub mod dump;
+#[cfg(feature = "cluster")]
+pub mod ops;
 pub mod relo;
 #[cfg(feature = "store")]
 pub mod store;

@@ -64,6 +64,13 @@ macro_rules! digest {
                 $name(Sha256::digest(bytes).into())
             }
 
+            /// The digest of bytes that come in parts.
+            pub fn of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> $name {
+                let mut hash = Sha256::new();
+                parts.into_iter().for_each(|part| hash.update(part));
+                $name(hash.finalize().into())
+            }
+
             /// From 64 lower-case hexadecimal digits, as keys of a store have them.
             ///
             /// # Errors
@@ -209,6 +216,12 @@ impl Generator {
 }
 
 const _: () = assert!(crate::dump::GENERATOR > 0 && crate::dump::GENERATOR < 1_000_000);
+
+impl From<Generator> for u32 {
+    fn from(generator: Generator) -> u32 {
+        generator.0
+    }
+}
 
 impl fmt::Display for Generator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

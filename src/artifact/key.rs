@@ -65,6 +65,9 @@ pub enum Object {
     Index(Arch, Release, BtfDigest),
     /// `refs/<btf hex>/<owner>`: empty; who uses that kernel.
     Ref(BtfDigest, Owner),
+    /// `aside/<cluster id>/<key>`: the copy of an object that this cluster's controller is about to remove. It is
+    /// there until the removal stands or is undone; no reader looks here.
+    Aside(Owner, Box<Object>),
 }
 
 impl Object {
@@ -91,12 +94,58 @@ impl Object {
                 format!("index/{arch}/{}/{}", release.encoded(), btf.hex())
             }
             Object::Ref(btf, owner) => format!("refs/{}/{owner}", btf.hex()),
+            Object::Aside(cluster, object) => format!("aside/{cluster}/{}", object.key()),
         })
+    }
+
+    /// The folder of what a cluster's controller has set aside.
+    pub fn aside_of(cluster: &Owner) -> Key {
+        Key(format!("aside/{cluster}/"))
+    }
+
+    /// The folder of what all clusters' controllers have set aside.
+    pub fn all_aside() -> Key {
+        Key("aside/".to_owned())
+    }
+
+    /// The object's copy among what `cluster` has set aside.
+    pub fn aside(&self, cluster: &Owner) -> Object {
+        Object::Aside(cluster.clone(), Box::new(self.clone()))
     }
 
     /// The folder of a kernel's manifests.
     pub fn manifests_of(btf: &BtfDigest) -> Key {
         Key(format!("kernels/sha256/{}/", btf.hex()))
+    }
+
+    /// The folder of a kernel's references.
+    pub fn refs_of(btf: &BtfDigest) -> Key {
+        Key(format!("refs/{}/", btf.hex()))
+    }
+
+    /// The folder of all references.
+    pub fn refs() -> Key {
+        Key(Object::REFS.to_owned())
+    }
+
+    /// The folder of all BTF.
+    pub fn btf() -> Key {
+        Key(Object::BTF.to_owned())
+    }
+
+    /// The folder of all manifests.
+    pub fn kernels() -> Key {
+        Key(Object::KERNELS.to_owned())
+    }
+
+    /// The folder of all index entries.
+    pub fn index() -> Key {
+        Key(Object::INDEX.to_owned())
+    }
+
+    /// The folder of all headers.
+    pub fn headers() -> Key {
+        Key(Object::HEADERS.to_owned())
     }
 
     /// The folder of the index entries of a release.
@@ -106,6 +155,14 @@ impl Object {
 
     /// What lies under `key`; `None` if that is nothing of ours.
     pub fn parse(key: &Key) -> Option<Object> {
+        if let Some(rest) = key.as_str().strip_prefix("aside/") {
+            let (cluster, inner) = rest.split_once('/')?;
+            let copied = match inner.starts_with("aside/") {
+                false => Object::parse(&Key(inner.to_owned()))?,
+                true => return None,
+            };
+            return Some(copied.aside(&cluster.parse().ok()?));
+        }
         let segments: Vec<&str> = key.as_str().split('/').collect();
         Some(match *segments.as_slice() {
             ["btf", "sha256", name] => {
@@ -392,6 +449,11 @@ mod tests {
                 Object::Ref(btf, Owner::pin("local").unwrap()),
                 format!("refs/{b}/pin-local"),
             ),
+            (
+                Object::Manifest(btf, Generator::new(12).unwrap())
+                    .aside(&"c1".parse::<Owner>().unwrap()),
+                format!("aside/c1/kernels/sha256/{b}/v12.json"),
+            ),
         ];
         for (object, key) in cases {
             assert_eq!(object.key().as_str(), key);
@@ -416,6 +478,9 @@ mod tests {
             format!("index/amd64/6.1%FF/{b}"),
             format!("index/AMD64/6.1/{b}"),
             "README.md".to_owned(),
+            format!("aside/btf/sha256/{b}.btf.zst"),
+            format!("aside/c1/aside/c1/btf/sha256/{b}.btf.zst"),
+            "aside/c1".to_owned(),
         ] {
             let checked = Key::new(&key).unwrap();
             assert_eq!(Object::parse(&checked), None, "{key}");

@@ -29,6 +29,7 @@ mod error;
 mod parse;
 pub mod relocate;
 mod types;
+mod walk;
 mod wire;
 
 pub use error::{Error, ErrorKind};

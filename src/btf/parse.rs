@@ -4,6 +4,9 @@ use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, StrOffset, Type, TypeId};
 use std::borrow::Cow;
 
+use wide::i8x16;
+
+use super::walk::{COMMON, Most, Place, Stop, Walked, tail_words, walk};
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -18,16 +21,13 @@ pub struct Btf<'d> {
     base: Option<&'d Btf<'d>>,
     first_id: u32,
     first_str: u32,
-    /// Where each of our own types starts in `words`.
-    index: Vec<u32>,
-    /// What each of them is.
-    kinds: Vec<Kind>,
+    /// Where each of our own types starts, and what it is.
+    index: Vec<Place>,
     /// Size of a `long`, where an INT of that name tells.
     long_size: Option<u32>,
+    /// Some name elsewhere than at 0 may be the empty string.
+    blank_names: bool,
 }
-
-/// Words that every type begins with: name, info, and size or type.
-const COMMON: usize = 3;
 
 impl<'d> Btf<'d> {
     /// Parses a raw BTF blob that stands alone, such as `/sys/kernel/btf/vmlinux`.
@@ -101,13 +101,14 @@ impl<'d> Btf<'d> {
             first_id,
             first_str,
             index: Vec::new(),
-            kinds: Vec::new(),
             long_size: None,
+            blank_names: false,
         };
         if u32::try_from(u64::from(first_str).saturating_add(strings.len() as u64)).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, strings_at));
         }
         btf.read_types(layout)?;
+        btf.blank_names = has_blank(strings, base);
         if has_long(strings) {
             btf.check_names()?;
         }
@@ -116,54 +117,25 @@ impl<'d> Btf<'d> {
 
     /// Walks the type section once: where types lie, what they are, and how far their references reach.
     fn read_types(&mut self, layout: &[u8]) -> Result<(), Error> {
-        let words: &[Word] = &self.words;
-        // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
-        let mut index: Vec<u32> = Vec::with_capacity(words.len() / 6);
-        let mut kinds: Vec<Kind> = Vec::with_capacity(words.len() / 6);
-        // References may point forward, so only the largest are kept, and judged at the end.
-        let (mut last_ref, mut last_str) = (0u32, 0u32);
-        let mut longs = [false; 2];
-        let mut rest = words;
-        while !rest.is_empty() {
-            let at = words.len().saturating_sub(rest.len());
-            let read = rest.split_first_chunk::<COMMON>();
-            let Some((&[name, info, size_or_type], behind)) = read else {
-                return Err(self.truncated(at, COMMON, index.len()));
-            };
-            let info = Info(read_word(info));
-            let size_or_type = read_word(size_or_type);
-            let (kind, tail_len) = match Kind::known(info.kind()) {
-                Some(kind) => (kind, tail_words(kind, info.vlen() as usize)),
-                None => match wire::layout_of(layout, info.kind()) {
-                    Some((once, each)) => {
-                        let each = (each as usize).saturating_mul(info.vlen() as usize);
-                        (
-                            Kind::Unknown,
-                            each.saturating_add(once as usize).div_ceil(WORD),
-                        )
-                    }
-                    None => {
-                        let kind = ErrorKind::UnknownKind(info.kind());
-                        return Err(self.error_at(kind, at.saturating_add(1), index.len()));
-                    }
-                },
-            };
-            let Some((tail, behind)) = behind.split_at_checked(tail_len) else {
-                return Err(self.truncated(at, COMMON.saturating_add(tail_len), index.len()));
-            };
-            let name = read_word(name);
-            let (refs, strs) = references(kind, size_or_type, tail);
-            last_ref = last_ref.max(refs);
-            last_str = last_str.max(strs).max(name);
-            if kind == Kind::Int && is_long(self.name(StrOffset(name))) {
-                let [four, eight] = longs;
-                longs = [four || size_or_type == 4, eight || size_or_type == 8];
-            }
-            index.push(at as u32);
-            kinds.push(kind);
-            rest = behind;
+        if self.words.len() > Place::MOST {
+            return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
         }
-        (self.index, self.kinds) = (index, kinds);
+        let walked = walk(&self.words, layout).map_err(|stop| match stop {
+            Stop::Truncated { at, need, types } => self.truncated(at, need, types),
+            Stop::UnknownKind { at, kind, types } => {
+                let kind = ErrorKind::UnknownKind(kind);
+                self.error_at(kind, at.saturating_add(1), types)
+            }
+        })?;
+        let Walked { index, ints, most } = walked;
+        self.index = index;
+        let mut longs = [false; 2];
+        for int in ints.iter().filter_map(|own| self.read(TypeId::VOID, *own)) {
+            if is_long(self.name(int.name)) {
+                let [four, eight] = longs;
+                longs = [four || int.size() == 4, eight || int.size() == 8];
+            }
+        }
         // Said by contents alone, whatever the order of the types: 64 bits if any `long` has them.
         self.long_size = match longs {
             [_, true] => Some(8),
@@ -174,7 +146,7 @@ impl<'d> Btf<'d> {
         if u32::try_from(ids).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
         }
-        if last_ref >= self.end_id() || last_str >= self.end_str().max(1) {
+        if most.id >= self.end_id() || most.string >= self.end_str().max(1) {
             return Err(self.find_bad_reference());
         }
         Ok(())
@@ -184,16 +156,19 @@ impl<'d> Btf<'d> {
     #[cold]
     fn find_bad_reference(&self) -> Error {
         for ty in self.types() {
-            let (refs, strs) = references(ty.kind, ty.size_or_type, ty.tail);
-            let strs = strs.max(ty.name.0);
-            let kind = if refs >= self.end_id() {
+            let mut most = Most {
+                id: ty.target().0,
+                string: ty.name.0,
+            };
+            most.add_tail(ty.kind, ty.tail);
+            let kind = if most.id >= self.end_id() {
                 ErrorKind::TypeId {
-                    id: TypeId(refs),
+                    id: TypeId(most.id),
                     last: TypeId(self.end_id().saturating_sub(1)),
                     hint: self.hint(),
                 }
-            } else if strs >= self.end_str().max(1) {
-                self.bad_string(strs)
+            } else if most.string >= self.end_str().max(1) {
+                self.bad_string(most.string)
             } else {
                 continue;
             };
@@ -268,12 +243,12 @@ impl<'d> Btf<'d> {
 
     #[inline]
     fn read(&self, id: TypeId, own: u32) -> Option<Type<'_>> {
-        let at = *self.index.get(own as usize)? as usize;
-        let rest = self.words.get(at..)?;
+        let place = *self.index.get(own as usize)?;
+        let rest = self.words.get(place.at()..)?;
         let (&[name, info, size_or_type], rest) = rest.split_first_chunk::<COMMON>()?;
         let info = Info(read_word(info));
-        let kind = Kind::known(info.kind()).unwrap_or(Kind::Unknown);
-        let tail = rest.get(..tail_words(kind, info.vlen() as usize))?;
+        let kind = place.kind();
+        let tail = rest.get(..tail_words(kind, info))?;
         Some(Type {
             id,
             kind,
@@ -290,12 +265,14 @@ impl<'d> Btf<'d> {
         let Some(own) = id.0.checked_sub(self.first_id) else {
             return self.base.map_or(Kind::Void, |base| base.kind(id));
         };
-        self.kinds.get(own as usize).copied().unwrap_or(Kind::Void)
+        self.index
+            .get(own as usize)
+            .map_or(Kind::Void, |p| p.kind())
     }
 
     /// What this BTF's own types are, by rising id.
-    pub(crate) fn own_kinds(&self) -> &[Kind] {
-        &self.kinds
+    pub(crate) fn own_kinds(&self) -> impl Iterator<Item = Kind> {
+        self.index.iter().map(|p| p.kind())
     }
 
     /// This BTF's own types, by rising id; a base's are not among them.
@@ -314,11 +291,8 @@ impl<'d> Btf<'d> {
     pub(crate) fn target(&self, id: TypeId) -> TypeId {
         match id.0.checked_sub(self.first_id) {
             Some(own) => {
-                let at = self
-                    .index
-                    .get(own as usize)
-                    .map_or(usize::MAX, |at| *at as usize);
-                let word = self.words.get(at.saturating_add(2));
+                let place = self.index.get(own as usize);
+                let word = place.and_then(|p| self.words.get(p.at().saturating_add(2)));
                 TypeId(word.map_or(0, |w| read_word(*w)))
             }
             None => self.base.map_or(TypeId::VOID, |base| base.target(id)),
@@ -336,6 +310,12 @@ impl<'d> Btf<'d> {
     #[inline]
     pub fn is_named(&self, at: StrOffset) -> bool {
         !at.is_none() && self.name_tail(at).first() != Some(&0)
+    }
+
+    /// Whether a name elsewhere than at offset 0 may be the empty string. Where none is, [`Btf::is_named`]
+    /// need not look at the strings.
+    pub(crate) fn has_blank_names(&self) -> bool {
+        self.blank_names
     }
 
     /// From a name's first byte to the end of the strings: the name ends at the first NUL. For readers that
@@ -383,7 +363,7 @@ impl<'d> Btf<'d> {
     pub fn offset(&self, id: TypeId) -> usize {
         match id.0.checked_sub(self.first_id) {
             Some(own) => {
-                let word = self.index.get(own as usize).copied().unwrap_or(0) as usize;
+                let word = self.index.get(own as usize).map_or(0, |p| p.at());
                 word.saturating_mul(WORD).saturating_add(self.types_at)
             }
             None => self.base.map_or(0, |base| base.offset(id)),
@@ -397,84 +377,39 @@ fn swapped(types: &[u8]) -> Vec<Word> {
     words.map(|[a, b, c, d]| [*d, *c, *b, *a]).collect()
 }
 
-/// Whether some string may be longer than any name.
+/// Whether a string behind the first is empty: one NUL follows another.
+fn has_blank(strings: &[u8], base: Option<&Btf<'_>>) -> bool {
+    if base.is_some_and(|b| b.blank_names || strings.first() == Some(&0)) {
+        return true;
+    }
+    let (blocks, rest) = strings.as_chunks::<16>();
+    let (mut before, mut pairs) = (0, 0);
+    for block in blocks {
+        let block = i8x16::new(block.map(|b| b as i8));
+        let nul = block.simd_eq(i8x16::splat(0)).to_bitmask();
+        pairs |= nul & (nul << 1 | before);
+        before = nul >> 15 & 1;
+    }
+    let last = before != 0 && rest.first() == Some(&0);
+    pairs != 0 || last || rest.windows(2).any(|pair| pair == [0, 0])
+}
+
+/// Whether some string may be longer than any name: such a one holds two bytes that lie so far apart.
 fn has_long(strings: &[u8]) -> bool {
-    let mut run = 0usize;
-    strings.as_chunks::<64>().0.iter().any(|block| {
-        // Without a branch inside, so that it becomes a few vector instructions.
-        let nul = block.iter().fold(false, |any, b| any | (*b == 0));
-        run = if nul { 0 } else { run.saturating_add(1) };
-        run >= MAX_NAME / 64 - 1
-    })
+    let mut rest = strings;
+    while let Some((near, far)) = rest.split_at_checked(MAX_NAME / 2) {
+        // Where one string ends in each half of that, none is so long.
+        if !near.contains(&0) {
+            return true;
+        }
+        rest = far;
+    }
+    false
 }
 
 /// Longer names are refused. The kernel allows 511 bytes (`KSYM_NAME_LEN`); names share their strings, so
 /// that a small blob with long ones could ask for any amount of work.
 const MAX_NAME: usize = 2048;
-
-/// Words that belong to a type, behind the common three.
-#[inline]
-fn tail_words(kind: Kind, vlen: usize) -> usize {
-    match kind {
-        Kind::Int | Kind::Var | Kind::DeclTag => 1,
-        Kind::Array => 3,
-        Kind::Struct | Kind::Union | Kind::Datasec | Kind::Enum64 => vlen.saturating_mul(3),
-        Kind::Enum | Kind::FuncProto => vlen.saturating_mul(2),
-        _ => 0,
-    }
-}
-
-/// The largest type id and the largest string offset that a type names, besides its own name.
-#[inline]
-fn references(kind: Kind, size_or_type: u32, tail: &[Word]) -> (u32, u32) {
-    let word = |w: Word| read_word(w);
-    match kind {
-        Kind::Ptr
-        | Kind::Typedef
-        | Kind::Volatile
-        | Kind::Const
-        | Kind::Restrict
-        | Kind::Func
-        | Kind::Var
-        | Kind::DeclTag
-        | Kind::TypeTag => (size_or_type, 0),
-        Kind::Array => match tail {
-            [element, index, ..] => (word(*element).max(word(*index)), 0),
-            _ => (0, 0),
-        },
-        Kind::Struct | Kind::Union => {
-            let rows = tail.as_chunks::<3>().0;
-            rows.iter().fold((0, 0), |(t, s), [name, ty, _]| {
-                (t.max(word(*ty)), s.max(word(*name)))
-            })
-        }
-        Kind::FuncProto => {
-            let rows = tail.as_chunks::<2>().0;
-            rows.iter().fold((size_or_type, 0), |(t, s), [name, ty]| {
-                (t.max(word(*ty)), s.max(word(*name)))
-            })
-        }
-        Kind::Enum => {
-            let rows = tail.as_chunks::<2>().0;
-            (
-                0,
-                rows.iter().map(|[name, _]| word(*name)).max().unwrap_or(0),
-            )
-        }
-        Kind::Enum64 => {
-            let rows = tail.as_chunks::<3>().0;
-            (
-                0,
-                rows.iter().map(|[name, ..]| word(*name)).max().unwrap_or(0),
-            )
-        }
-        Kind::Datasec => {
-            let rows = tail.as_chunks::<3>().0;
-            (rows.iter().map(|[ty, ..]| word(*ty)).max().unwrap_or(0), 0)
-        }
-        _ => (0, 0),
-    }
-}
 
 /// The names under which compilers call C's `long` in debug information.
 fn is_long(name: &[u8]) -> bool {

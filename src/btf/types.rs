@@ -77,16 +77,19 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) fn known(raw: u32) -> Option<Kind> {
+    /// The kind whose number ends in these five bits.
+    #[inline]
+    pub(super) const fn from_low_bits(raw: u32) -> Kind {
         use Kind::*;
-        const ALL: [Kind; 20] = [
+        const ALL: [Kind; 32] = [
             Void, Int, Ptr, Array, Struct, Union, Enum, Fwd, Typedef, Volatile, Const, Restrict,
-            Func, FuncProto, Var, Datasec, Float, DeclTag, TypeTag, Enum64,
+            Func, FuncProto, Var, Datasec, Float, DeclTag, TypeTag, Enum64, Unknown, Unknown,
+            Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown, Unknown,
+            Unknown,
         ];
-        match raw {
-            0 => None,
-            n => ALL.get(n as usize).copied(),
-        }
+        // Five bits are less than 32.
+        #[allow(clippy::indexing_slicing)]
+        ALL[(raw & 31) as usize]
     }
 
     /// The kernel's name of the kind, without `BTF_KIND_`.
@@ -129,7 +132,7 @@ impl Kind {
 
     /// Whether the word behind a type's info is the id of another type, not a size.
     #[inline]
-    pub fn refers(self) -> bool {
+    pub const fn refers(self) -> bool {
         matches!(
             self,
             Kind::Ptr
@@ -279,18 +282,19 @@ impl<'b> Type<'b> {
         words.chunks_exact(width).map(move |row| {
             let word = |n: usize| row.get(n).map_or(0, |w| read_word(*w));
             let low = word(1);
-            let value = match (wide, signed) {
-                (true, _) => i128::from(u64::from(low) | u64::from(word(2)) << 32),
-                (false, true) => i128::from(low as i32),
-                (false, false) => i128::from(low),
+            let high = match wide {
+                true => word(2),
+                // Extended by the sign, if it has one.
+                false if signed => ((low as i32) >> 31) as u32,
+                false => 0,
             };
-            let value = match (wide, signed) {
-                (true, true) => i128::from(value as u64 as i64),
-                _ => value,
-            };
+            let value = u64::from(low) | u64::from(high) << 32;
             Enumerator {
                 name: StrOffset(word(0)),
-                value,
+                value: match signed {
+                    true => i128::from(value as i64),
+                    false => i128::from(value),
+                },
             }
         })
     }

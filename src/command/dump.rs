@@ -3,16 +3,18 @@
 use super::input::{self, Input};
 use super::note;
 use super::output::Output;
+use super::room::room;
 use crate::cli::{Dump, DumpFormat};
 use anyhow::{Context, Result};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest};
 use btfleet::btf::{Btf, relocate};
+use btfleet::dump::{ROOM, header_for, header_parts};
 use btfleet::relo::json;
 use std::borrow::Cow;
-use std::io::{self, BufWriter};
+use std::hint::black_box;
+use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::thread;
 
@@ -24,42 +26,79 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     };
     let input = input::read(&path)?;
     let base = read_base(args.base.clone(), &path, &input)?;
-    // Outlives the thread that hashes it.
-    let header = OnceLock::new();
+    if args.format == DumpFormat::C && args.types.is_empty() {
+        return print_all(args, &input, base.as_ref());
+    }
+    with_btf(&input, base.as_ref(), |btf| match args.format {
+        DumpFormat::Json => print_json(btf, args),
+        DumpFormat::C => {
+            let names: Vec<&str> = args.types.iter().map(String::as_str).collect();
+            let text = header_for(btf, &names).context(NO_HEADER)?;
+            Output::new(args.output.as_deref())?.put(&text)
+        }
+    })?;
+    if args.digests {
+        note(&format!("btf-digest {}", BtfDigest::of(&input.btf)));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The header of everything. A helper hashes: the input while that is parsed, and each part of the header,
+/// which it also writes, while the next is printed.
+fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
+    keep_memory();
+    // Outlives the thread that looks at it.
+    let mut room = room(ROOM)?;
     thread::scope(|s| {
         // In here, so that it is closed, and the helper ends, however this ends.
-        let (to_hash, hashable) = mpsc::channel::<&[u8]>();
+        let (done, parts) = mpsc::channel::<&[u8]>();
         let blob: &[u8] = &input.btf;
-        // One helper hashes: the input while it is parsed and printed, the header while it is written.
+        let mut out = Output::new(args.output.as_deref())?;
         let helper = s.spawn(move || {
             let btf = BtfDigest::of(blob);
-            let header = hashable.recv().ok().map(HeaderDigest::of);
-            (btf, header)
+            // What is seen at once is written only when there is no error to come.
+            let (hidden, mut later) = (out.is_hidden(), Vec::new());
+            let mut written = Ok(());
+            let parts = parts
+                .into_iter()
+                .inspect(|part| match hidden && written.is_ok() {
+                    true => written = out.write_all(part),
+                    false => later.push(*part),
+                });
+            let header = HeaderDigest::of_parts(parts);
+            (btf, header, out, written.map(|()| later))
         });
-        let made = with_btf(&input, base.as_ref(), |btf| match args.format {
-            DumpFormat::Json => print_json(btf, args).map(|()| None),
-            DumpFormat::C => print(btf, args).map(Some),
-        })?;
-        if let Some(made) = made {
-            let made: &[u8] = header.get_or_init(|| made);
-            if args.types.is_empty() {
+        with_btf(input, base, |btf| {
+            let part = |text| {
                 // The helper lives until this is closed.
-                let _ = to_hash.send(made);
-            }
-            Output::new(args.output.as_deref())?.put(made)?;
+                let _ = done.send(text);
+            };
+            header_parts(btf, &mut room, part).context(NO_HEADER)
+        })?;
+        drop(done);
+        let (btf, header, mut out, written) = helper.join().expect("hashing does not panic");
+        let later = written.with_context(|| out.trouble())?;
+        for text in later {
+            out.write_all(text).with_context(|| out.trouble())?;
         }
-        drop(to_hash);
-        let (btf, header) = helper.join().expect("hashing does not panic");
+        out.finish()?;
         if args.digests {
             note(&format!("btf-digest {btf}"));
-            if let Some(header) = header {
-                note(&format!("header-digest {header}"));
-                note(&format!("generator {}", Generator::OWN));
-            }
+            note(&format!("header-digest {header}"));
+            note(&format!("generator {}", Generator::OWN));
         }
         Ok(ExitCode::SUCCESS)
     })
 }
+
+/// The C library gives large allocations pages of their own and takes them back at once, with an interrupt
+/// to the other processor each time; once it has seen a larger one go it keeps what it has.
+fn keep_memory() {
+    const LARGER: usize = 30 << 20;
+    drop(black_box(Vec::<u8>::with_capacity(LARGER)));
+}
+
+const NO_HEADER: &str = "no header can be made of it";
 
 fn print_json(btf: &Btf<'_>, args: &Dump) -> Result<()> {
     let names: Vec<&str> = args.types.iter().map(String::as_str).collect();
@@ -71,17 +110,6 @@ fn print_json(btf: &Btf<'_>, args: &Dump) -> Result<()> {
     }
     let out = out.into_inner().map_err(io::IntoInnerError::into_error);
     out.context(trouble)?.finish()
-}
-
-fn print(btf: &Btf<'_>, args: &Dump) -> Result<Vec<u8>> {
-    let header = match args.types.as_slice() {
-        [] => btfleet::dump::header(btf),
-        names => {
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            btfleet::dump::header_for(btf, &names)
-        }
-    };
-    header.context("no header can be made of it")
 }
 
 /// The base that was asked for, or that goes without saying.

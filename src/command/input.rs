@@ -1,5 +1,6 @@
 //! Where BTF comes from: sysfs, raw files, ELF files, standard input.
 
+use super::room::room;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, Release};
 use btfleet::btf::elf;
@@ -28,6 +29,15 @@ pub struct Input {
     pub release: Option<Release>,
     /// It is of an eBPF object, and so of no kernel.
     pub is_bpf: bool,
+}
+
+/// The first so many bytes of a room.
+struct Filled(memmap2::MmapMut, usize);
+
+impl AsRef<[u8]> for Filled {
+    fn as_ref(&self) -> &[u8] {
+        &self.0[..self.1]
+    }
 }
 
 /// The running kernel's own BTF.
@@ -109,12 +119,24 @@ fn read_file(file: &File, name: String) -> Result<Input> {
         let found = elf::read(&cache)?;
         return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    let bytes = read_all(file, meta.len())?;
+    from_bytes(read_all(file, meta.len())?, name)
+}
+
+/// BTF that was read from somewhere: raw, or in an ELF file.
+pub fn from_bytes(bytes: Bytes, name: String) -> Result<Input> {
+    let raw = |btf| Input {
+        name,
+        btf,
+        distilled: None,
+        arch: None,
+        release: None,
+        is_bpf: false,
+    };
     if elf::is_elf(&bytes) {
         let found = elf::read(&bytes[..])?;
         return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    Ok(raw(bytes.into()))
+    Ok(raw(bytes))
 }
 
 fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
@@ -127,13 +149,14 @@ fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
 }
 
 /// Reads to the end, but no more than any BTF has; `len` is a hint.
-fn read_all(mut file: &File, len: u64) -> Result<Vec<u8>> {
+fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
     // One byte more than expected: a last read finds the end without growing.
-    let mut bytes = vec![0; len.clamp(64 << 10, elf::MAX_BTF) as usize + 1];
+    let len = len.clamp(64 << 10, elf::MAX_BTF) as usize + 1;
+    let mut bytes = room(len)?;
     let mut filled = 0;
     loop {
         match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
+            Ok(0) => return Ok(Bytes::from_owner(Filled(bytes, filled))),
             Ok(n) => filled += n,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e.into()),
@@ -145,11 +168,11 @@ fn read_all(mut file: &File, len: u64) -> Result<Vec<u8>> {
             );
         }
         if filled == bytes.len() {
-            bytes.resize(filled * 2, 0);
+            let mut larger = room(filled * 2)?;
+            larger[..filled].copy_from_slice(&bytes);
+            bytes = larger;
         }
     }
-    bytes.truncate(filled);
-    Ok(bytes)
 }
 
 /// Maps a file of sysfs, where the kernel allows that (6.16 and later): it costs next to nothing, and

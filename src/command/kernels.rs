@@ -33,6 +33,12 @@ struct Row {
 const AT_ONCE: usize = 16;
 
 pub async fn run(args: &Kernels) -> Result<ExitCode> {
+    #[cfg(feature = "cluster")]
+    if args.store.store.is_none()
+        && let Some(client) = super::inventory::cluster(&args.cluster).await?
+    {
+        return super::inventory::kernels(client, args).await;
+    }
     let store = super::open_to_read(&args.store).await?;
     let rows = rows(&*store).await?;
     let mut out = String::new();
@@ -46,10 +52,14 @@ pub async fn run(args: &Kernels) -> Result<ExitCode> {
                 writeln!(out, "{}", row.kernel_id)?;
             }
         }
+        #[cfg(feature = "cluster")]
+        ListFormat::Yaml => out = super::output::yaml(&serde_json::json!({ "kernels": rows }))?,
+        #[cfg(feature = "cluster")]
+        ListFormat::Wide => table(&rows, true, &mut out)?,
         ListFormat::Table if rows.is_empty() => {
             super::note("no kernels there: `btfleet publish` adds the running one");
         }
-        ListFormat::Table => table(&rows, &mut out)?,
+        ListFormat::Table => table(&rows, false, &mut out)?,
     }
     io::stdout().lock().write_all(out.as_bytes())?;
     Ok(ExitCode::SUCCESS)
@@ -122,7 +132,7 @@ fn fill(row: &mut Row, m: &Manifest) {
     row.byte_order = Some(m.byte_order);
 }
 
-fn table(rows: &[Row], out: &mut String) -> Result<()> {
+fn table(rows: &[Row], wide: bool, out: &mut String) -> Result<()> {
     let head = [
         "KERNEL",
         "ARCH",
@@ -139,7 +149,11 @@ fn table(rows: &[Row], out: &mut String) -> Result<()> {
     cells.extend(rows.iter().map(|row| {
         let generators: Vec<String> = row.generators.iter().map(u32::to_string).collect();
         [
-            row.kernel_id[..12].to_owned(),
+            if wide {
+                row.btf_digest.clone()
+            } else {
+                row.kernel_id[..12].to_owned()
+            },
             join(&row.arches),
             join(&row.releases),
             size(row.btf_size),

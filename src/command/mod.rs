@@ -1,15 +1,33 @@
 //! What a person runs: one module a command.
 
+#[cfg(feature = "cluster")]
+mod agent;
+#[cfg(feature = "cluster")]
+mod cleanup;
 mod completions;
+#[cfg(feature = "cluster")]
+mod controller;
+#[cfg(feature = "cluster")]
+mod crd;
 mod diff;
 mod dump;
 mod get;
+mod import;
 mod input;
+#[cfg(feature = "cluster")]
+mod inventory;
 mod kernels;
+mod mirror;
 mod name;
+#[cfg(feature = "cluster")]
+mod nodes;
 mod output;
+mod progress;
 mod publish;
+mod room;
 mod store;
+#[cfg(feature = "cluster")]
+mod table;
 mod verify;
 
 use crate::cli::Command;
@@ -29,7 +47,19 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Kernels(args) => wait(kernels::run(&args)),
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
+        Command::Mirror(args) => wait(mirror::run(&args)),
+        Command::Import(args) => wait(import::run(&args)),
         Command::Store(args) => wait(store::run(&args.task)),
+        #[cfg(feature = "cluster")]
+        Command::Agent(args) => agent::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Controller(args) => controller::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cleanup(args) => wait(cleanup::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Nodes(args) => wait(nodes::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Crd(_) => crd::run(),
         Command::Completions(args) => completions::run(&args),
     }
 }
@@ -75,6 +105,13 @@ pub fn printable(text: &str) -> std::borrow::Cow<'_, str> {
     }
 }
 
+/// Likewise, but line ends stay.
+#[cfg(feature = "cluster")]
+pub fn printable_text(text: &str) -> String {
+    let lines = text.split('\n').map(printable);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The store that a reading command reads; says which on stderr.
 pub async fn open_to_read(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
     let store = open(args).await?;
@@ -95,7 +132,7 @@ pub fn s3_options(args: &crate::cli::Store) -> S3Options {
 
 /// The store that the command line names.
 pub async fn open(args: &crate::cli::Store) -> Result<Arc<dyn Store>> {
-    Ok(btfleet::store::open(&args.store, &s3_options(args)).await?)
+    Ok(btfleet::store::open(args.place(), &s3_options(args)).await?)
 }
 
 /// The `--store` that a later command needs to find this store again.

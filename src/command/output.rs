@@ -35,6 +35,11 @@ impl Output {
         Ok(Output { to, path })
     }
 
+    /// Whether nobody sees any of it before [`Output::finish`].
+    pub fn is_hidden(&self) -> bool {
+        matches!(self.to, To::Beside(..))
+    }
+
     /// Makes what was written take its place.
     pub fn finish(self) -> Result<()> {
         match self.to {
@@ -104,4 +109,14 @@ fn open(path: &Path) -> io::Result<To> {
         file.as_file().set_permissions(mode)?;
     }
     Ok(To::Beside(file, path))
+}
+
+/// What people and kubectl read.
+#[cfg(feature = "cluster")]
+pub fn yaml(value: &impl serde::Serialize) -> Result<String> {
+    let mut text = serde_saphyr::to_string(value).context("cannot be written as YAML")?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
 }

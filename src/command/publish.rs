@@ -1,20 +1,18 @@
 //! `btfleet publish`.
 
 use super::input::{self, Input};
-use super::{complain, note};
+use super::{complain, note, progress};
 use crate::cli::Publish;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, KernelId, Manifest, Object, Owner, Release};
 use btfleet::store::{Contents, Done, Kernel, Manner, Step, Store, publish_and_look};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// What killed writers left behind is removed when it is this old: no write takes as long.
-const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+pub const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
 
 pub async fn run(args: &Publish) -> Result<ExitCode> {
     let store = super::open(&args.store).await?;
@@ -32,7 +30,7 @@ pub async fn run(args: &Publish) -> Result<ExitCode> {
         );
     }
     store.tidy(LEFTOVER_AGE).await?;
-    let bar = progress(&inputs);
+    let bar = progress::bar(inputs.len());
     let mut failed = 0;
     for path in &inputs {
         bar.set_message(path.display().to_string());
@@ -58,16 +56,6 @@ pub async fn run(args: &Publish) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
 
-fn progress(inputs: &[PathBuf]) -> ProgressBar {
-    if inputs.len() < 2 || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let target = ProgressDrawTarget::stderr();
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {wide_msg}");
-    ProgressBar::with_draw_target(Some(inputs.len() as u64), target)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 /// Publishes one kernel and tells what was done.
 async fn one(
     store: &dyn Store,
@@ -79,40 +67,50 @@ async fn one(
     let path = path.to_owned();
     let input = super::aside(move || input::read(&path)).await?;
     let publish = async {
-        if input.is_bpf {
-            bail!("this is an eBPF object: its BTF describes a program, not a kernel");
-        }
-        if input.distilled.is_some() {
-            bail!("this is a module: only whole kernels are published");
-        }
         let arch = one_arch(&input, arch)?;
         let release = release.or(input.release.as_ref());
-        let btf = input.btf.clone();
-        let kernel = super::aside(move || Kernel::new(btf)).await?;
-        let manifest = kernel.made.as_ref().map(|made| &made.manifest);
-        let manifest = manifest.context("no header was made")?;
-        if let Some(arch) = &arch {
-            fits(arch, manifest)?;
-        }
         let name = arch.clone().zip(release.cloned());
-        let contents = Contents::Kernel(&kernel);
-        let steps =
-            publish_and_look(store, contents, owner, name.as_slice(), Manner::Thorough).await?;
-        Ok(tell(
-            store,
-            &input,
-            manifest,
-            &steps,
-            arch.as_ref(),
-            release,
-        ))
+        let done = publish(store, owner, &input, arch.as_ref(), name).await?;
+        Ok(tell(store, &input, &done, arch.as_ref(), release))
     };
     let told: Result<String> = publish.await;
     told.with_context(|| format!("{} was not published", input.name))
 }
 
+/// What was published.
+pub struct Published {
+    pub manifest: Manifest,
+    pub steps: Vec<Step>,
+}
+
+/// Publishes an input, if it is a kernel and fits its machine.
+pub async fn publish(
+    store: &dyn Store,
+    owner: &Owner,
+    input: &Input,
+    arch: Option<&Arch>,
+    name: Option<(Arch, Release)>,
+) -> Result<Published> {
+    if input.is_bpf {
+        bail!("this is an eBPF object: its BTF describes a program, not a kernel");
+    }
+    if input.distilled.is_some() {
+        bail!("this is a module: only whole kernels are published");
+    }
+    let btf = input.btf.clone();
+    let kernel = super::aside(move || Kernel::new(btf)).await?;
+    let manifest = kernel.made.as_ref().map(|made| made.manifest.clone());
+    let manifest = manifest.context("no header was made")?;
+    if let Some(arch) = arch {
+        fits(arch, &manifest)?;
+    }
+    let what = Contents::Kernel(&kernel);
+    let steps = publish_and_look(store, what, owner, name.as_slice(), Manner::Thorough).await?;
+    Ok(Published { manifest, steps })
+}
+
 /// The machine as the input and the command line have it; they may not disagree.
-fn one_arch(input: &Input, asked: Option<&Arch>) -> Result<Option<Arch>> {
+pub fn one_arch(input: &Input, asked: Option<&Arch>) -> Result<Option<Arch>> {
     match (&input.arch, asked) {
         (Some(own), Some(asked)) if own != asked => {
             bail!("it is a kernel for {own}, and --arch says {asked}")
@@ -138,11 +136,11 @@ fn fits(arch: &Arch, m: &Manifest) -> Result<()> {
 fn tell(
     store: &dyn Store,
     input: &Input,
-    m: &Manifest,
-    steps: &[Step],
+    done: &Published,
     arch: Option<&Arch>,
     release: Option<&Release>,
 ) -> String {
+    let (m, steps) = (&done.manifest, &done.steps);
     let id: KernelId = m.btf_digest.kernel_id();
     let new = steps.iter().any(|s| s.done != Done::Present);
     let mut text = String::new();

@@ -164,6 +164,8 @@ async fn list(store: &dyn Store, report: &mut Report) -> Result<Listing> {
             Some(object @ (Object::Index(_, _, btf) | Object::Ref(btf, _))) => {
                 listing.names.push((object, btf, entry.size));
             }
+            // Not among the folders that are looked at.
+            Some(Object::Aside(..)) => {}
             None => {
                 let fault = Fault::new(&entry.key, "this is none of a store's names");
                 report.faults.push(fault);

@@ -1,5 +1,6 @@
 //! Sixteen bytes of a name at a time: where it ends, and whether C could take it as an identifier.
 
+use std::cmp::Ordering;
 use wide::i8x16;
 
 /// What sixteen bytes of a name hold, a bit for each byte.
@@ -37,16 +38,15 @@ pub(super) const KEEP: [u128; 17] = {
 };
 
 /// Judges a block.
-#[inline]
+#[inline(always)]
 pub(super) fn judge(block: u128) -> Judged {
     let v = i8x16::new(block.to_le_bytes().map(|b| b as i8));
     let all = |c: u8| i8x16::splat(c as i8);
-    // Signed comparisons: bytes from 0x80 on are below all bounds, so odd.
-    let within =
-        |v: i8x16, least: u8, most: u8| v.simd_gt(all(least - 1)) & v.simd_lt(all(most + 1));
-    let alpha = within(v | all(0x20), b'a', b'z');
-    let digit = within(v, b'0', b'9');
-    let fine = alpha | digit | v.simd_eq(all(b'_'));
+    // Moved up so that a range ends at the largest signed byte: one comparison for each.
+    let range = |v: i8x16, least: u8, most: u8| {
+        (v + all(127 - most)).simd_gt(all(127 - (most - least) - 1))
+    };
+    let fine = range(v | all(0x20), b'a', b'z') | range(v, b'0', b'9') | v.simd_eq(all(b'_'));
     Judged {
         nul: v.simd_eq(all(0)).to_bitmask(),
         odd: !fine.to_bitmask() & 0xffff,
@@ -54,32 +54,26 @@ pub(super) fn judge(block: u128) -> Judged {
 }
 
 /// Orders two NUL-terminated names as their bytes do.
-pub(super) fn compare_names(a: &[u8], b: &[u8]) -> std::cmp::Ordering {
-    let mut at = 0;
-    while let (Some(x), Some(y)) = (at_block(a, at), at_block(b, at)) {
-        let (x_len, y_len) = (judge(x).len(), judge(y).len());
-        // What is behind a NUL is cut off, so that numbers order as the bytes do.
-        let (x, y) = (x & KEEP[x_len], y & KEEP[y_len]);
-        if x != y || x_len < 16 {
-            return x.swap_bytes().cmp(&y.swap_bytes());
+pub(super) fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    while let (Some(x), Some(y)) = (a.first_chunk::<16>(), b.first_chunk::<16>()) {
+        let (x, y) = (u128::from_le_bytes(*x), u128::from_le_bytes(*y));
+        let nul = judge(x).nul;
+        if x != y {
+            let differs = (x ^ y).trailing_zeros() & !7;
+            // Both can have ended before that.
+            return match nul.trailing_zeros() * 8 < differs {
+                true => Ordering::Equal,
+                false => ((x >> differs) as u8).cmp(&((y >> differs) as u8)),
+            };
         }
-        at += 16;
+        if nul != 0 {
+            return Ordering::Equal;
+        }
+        (a, b) = (&a[16..], &b[16..]);
     }
-    let rest = |name: &[u8]| {
-        let len = name[at..]
-            .iter()
-            .position(|c| *c == 0)
-            .unwrap_or(name.len() - at);
-        at..at + len
-    };
-    a[rest(a)].cmp(&b[rest(b)])
-}
-
-/// The sixteen bytes at `at`, if there are as many.
-#[inline]
-pub(super) fn at_block(bytes: &[u8], at: usize) -> Option<u128> {
-    let block = bytes.get(at..)?.first_chunk::<16>()?;
-    Some(u128::from_le_bytes(*block))
+    let name = |tail: &'_ [u8]| tail.iter().position(|c| *c == 0).unwrap_or(tail.len());
+    a[..name(a)].cmp(&b[..name(b)])
 }
 
 #[cfg(test)]

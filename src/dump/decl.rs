@@ -22,6 +22,15 @@ pub(super) struct Wants {
     pub library: bool,
 }
 
+impl Wants {
+    fn add(&mut self, more: Wants) {
+        self.c23 |= more.c23;
+        self.attributes |= more.attributes;
+        self.ignored_qualifiers |= more.ignored_qualifiers;
+        self.library |= more.library;
+    }
+}
+
 /// The attributes that are printed: the tag's name, whether it is an attribute by itself (kind_flag), the
 /// macro for it, what it stands for, and the condition under which the compiler has it.
 pub(super) const ATTRIBUTES: &[(&[u8], bool, &str, &str, &str)] = &[
@@ -104,16 +113,48 @@ const CONST: u8 = 1;
 const VOLATILE: u8 = 2;
 const RESTRICT: u8 = 4;
 
-impl<'b> Printer<'_, 'b> {
-    /// A declaration of something of type `id`, without the semicolon.
-    pub fn declare(&mut self, id: TypeId, tail: &[u8], name: Scan) -> Result<(), Error> {
-        if self.simple(id) {
-            self.write_name(tail, name, 0);
-            return Ok(());
+impl Printer<'_, '_, '_> {
+    /// A declaration of something of type `id`, without the semicolon. Gives the name as it was read.
+    #[inline]
+    pub fn declare(&mut self, id: TypeId, tail: &[u8]) -> Result<Scan, Error> {
+        let Some(spelling) = self.spelled.get(id) else {
+            return self.spell(id, tail);
+        };
+        self.out.copy(spelling.tail, spelling.before);
+        let name = self.write_name(tail, 0);
+        if let Some(spelling) = self.spelled.get(id) {
+            self.out.bytes(spelling.behind());
         }
-        self.prefix(id, 0, Role::Object, 0)?;
-        self.write_name(tail, name, 0);
-        self.suffix(id, 0)
+        Ok(name)
+    }
+
+    /// As [`Printer::declare`], for the first of its type.
+    fn spell(&mut self, id: TypeId, tail: &[u8]) -> Result<Scan, Error> {
+        // What is wanted already would hide what this type wants.
+        let wanted = std::mem::take(&mut self.wants);
+        let (start, in_place) = (self.out.len(), self.in_place);
+        let simple = self.simple(id);
+        if !simple {
+            self.prefix(id, 0, Role::Object, 0)?;
+        }
+        let before = start..self.out.len();
+        let by_type = std::mem::take(&mut self.wants);
+        let name = self.write_name(tail, 0);
+        let behind = self.out.len();
+        let by_name = std::mem::take(&mut self.wants);
+        if !simple {
+            self.suffix(id, 0)?;
+        }
+        // A body depends on where it stands, and what is wanted has to be said each time.
+        let wants_nothing = by_type == Wants::default() && self.wants == Wants::default();
+        if wants_nothing && self.in_place == in_place && !self.out.is_full() {
+            let text = self.out.as_bytes();
+            self.spelled.keep(id, &text[before], &text[behind..]);
+        }
+        for wants in [wanted, by_type, by_name] {
+            self.wants.add(wants);
+        }
+        Ok(name)
     }
 
     /// Prints what stands before the name where nothing stands behind it: of a plain type or a pointer to
@@ -172,7 +213,7 @@ impl<'b> Printer<'_, 'b> {
         }
         let result = self.btf.ty(proto).target();
         self.prefix(result, 0, Role::Result, 0)?;
-        self.write_name(tail, scan(tail), suffix);
+        self.write_name(tail, suffix);
         self.parameters(proto, true, 0)?;
         self.suffix(result, 0)
     }
@@ -219,6 +260,13 @@ impl<'b> Printer<'_, 'b> {
             return Err(Error::new(self.btf, id, what));
         }
         let ty = self.btf.ty(id);
+        if qualifiers == 0
+            && !(role == Role::Result && ty.kind().is_modifier())
+            && let Some(spelling) = self.spelled.get(id)
+        {
+            self.out.copy(spelling.tail, spelling.before);
+            return Ok(());
+        }
         match ty.kind() {
             Kind::Const => self.prefix(ty.target(), qualifiers | CONST, role, depth + 1),
             Kind::Volatile => self.prefix(ty.target(), qualifiers | VOLATILE, role, depth + 1),
@@ -311,6 +359,7 @@ impl<'b> Printer<'_, 'b> {
         } else if def.class == DefClass::Enum {
             self.odd_enum(slot, role)?;
         } else {
+            self.in_place += 1;
             self.record_keyword(def);
             self.record_body(slot)?;
         }
@@ -319,6 +368,7 @@ impl<'b> Printer<'_, 'b> {
 
     /// An enum that has no name, or no enumerators.
     fn odd_enum(&mut self, slot: Slot, role: Role) -> Result<(), Error> {
+        self.in_place += 1;
         let def = self.defs.get(slot);
         if def.is(Def::INCOMPLETE) && role != Role::Object {
             self.out.word(&ENUM);
@@ -362,7 +412,7 @@ impl<'b> Printer<'_, 'b> {
                 self.out.copy(tail, read.len);
                 self.number_suffix(suffix);
             } else {
-                self.write_name(tail, read, suffix);
+                self.write_name(tail, suffix);
             }
         }
     }
@@ -371,6 +421,10 @@ impl<'b> Printer<'_, 'b> {
     fn suffix(&mut self, id: TypeId, depth: u32) -> Result<(), Error> {
         let mut at = id;
         for _ in depth..=MAX_DEPTH {
+            if let Some(spelling) = self.spelled.get(at) {
+                self.out.bytes(spelling.behind());
+                return Ok(());
+            }
             let ty = self.btf.ty(at);
             at = match ty.kind() {
                 Kind::Ptr => {
@@ -457,6 +511,16 @@ impl<'b> Printer<'_, 'b> {
                 }
                 break;
             }
+            if let Some(spelling) = self.spelled.get(p.ty)
+                && !named
+            {
+                self.out.copy(spelling.tail, spelling.before);
+                if self.out.last() == Some(b' ') {
+                    self.out.take_back(1);
+                }
+                self.out.bytes(spelling.behind());
+                continue;
+            }
             let pointer = self.btf.kind(p.ty) == Kind::Ptr;
             if !pointer && ends_in(self.btf, self.defs, p.ty) == Kind::Void as u32 {
                 let what = format!("{} has a parameter of type void", in_words(self.btf, proto));
@@ -468,10 +532,10 @@ impl<'b> Printer<'_, 'b> {
             }
             let tail = self.btf.name_tail(p.name);
             let name = named.then(|| scan(tail)).filter(|name| name.len > 0);
-            if let Some(name) = name.filter(|n| self.can_name(proto, i, &tail[..n.len])) {
-                self.write_name(tail, name, 0);
+            if name.is_some_and(|n| self.can_name(proto, i, &tail[..n.len])) {
+                self.write_name(tail, 0);
             } else if self.out.last() == Some(b' ') {
-                self.out.truncate(self.out.len() - 1);
+                self.out.take_back(1);
             }
             if !simple {
                 self.suffix(p.ty, depth + 1)?;
@@ -496,32 +560,38 @@ impl<'b> Printer<'_, 'b> {
     /// A definition's name with its suffix.
     #[inline]
     pub fn name_of(&mut self, def: &Def) {
-        let read = Scan {
-            len: def.len as usize,
-            hash: 0,
-            plain: !def.is(Def::ESCAPED),
-        };
-        self.write_name(self.btf.name_tail(def.name), read, def.suffix);
+        let tail = self.btf.name_tail(def.name);
+        if def.is(Def::ESCAPED) {
+            self.odd_name(&tail[..def.len as usize], def.suffix);
+        } else {
+            self.out.copy(tail, def.len as usize);
+        }
+        self.number_suffix(def.suffix);
     }
 
-    /// A name, escaped where C wants it, with its suffix.
+    /// A name, escaped where C wants it, with its suffix. Gives the name as it was read.
     #[inline]
-    pub fn write_name(&mut self, tail: &[u8], name: Scan, suffix: u32) {
-        if name.plain {
-            self.out.copy(tail, name.len);
-        } else {
+    pub fn write_name(&mut self, tail: &[u8], suffix: u32) -> Scan {
+        let name = self.out.name(tail);
+        if !name.plain {
+            self.out.take_back(name.len);
             self.odd_name(&tail[..name.len], suffix);
         }
+        self.number_suffix(suffix);
+        name
+    }
+
+    #[inline(always)]
+    fn number_suffix(&mut self, suffix: u32) {
         if suffix > 1 {
-            self.number_suffix(suffix);
+            self.numbered(suffix);
         }
     }
 
-    fn number_suffix(&mut self, suffix: u32) {
-        if suffix > 1 {
-            self.out.lit(b"___");
-            self.out.number(u64::from(suffix));
-        }
+    #[cold]
+    fn numbered(&mut self, suffix: u32) {
+        self.out.lit(b"___");
+        self.out.number(u64::from(suffix));
     }
 
     #[cold]
@@ -583,7 +653,7 @@ impl<'b> Printer<'_, 'b> {
                 );
             }
             // Behind the text comes a blank line already.
-            self.out.truncate(self.out.len() - 1);
+            self.out.take_back(1);
             self.out.lit(b"#pragma GCC diagnostic pop\n\n");
         }
         self.out.insert(start, &before);

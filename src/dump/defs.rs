@@ -3,11 +3,10 @@
 use super::arithmetic::{float_text, int_text, integer_text, is_int128, natural_align};
 use super::error::{Error, in_words};
 use super::hash::Hash;
-use super::sorted::{Named, compare_enums, compare_named, find_named, sort_key, sort_named};
+use super::sorted::{Named, compare_enums, find_named, merge_named, name_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 /// An index into the definitions; 0 is none.
@@ -21,6 +20,8 @@ pub(super) struct Def {
     pub name: StrOffset,
     /// Length of the name in bytes.
     pub len: u32,
+    /// How many members or enumerators.
+    pub rows: u32,
     pub class: DefClass,
     pub state: State,
     /// [`Def::PACKED`] and the others.
@@ -90,6 +91,7 @@ impl Def {
             id: ty.id(),
             name: ty.name(),
             len: 0,
+            rows: ty.vlen(),
             class,
             state: State::New,
             flags: 0,
@@ -133,15 +135,6 @@ impl Memo {
     pub fn is_settled(self, how: u32) -> bool {
         self.0 & how != 0
     }
-
-    pub fn settle(&mut self, how: u32) {
-        self.0 |= how;
-    }
-
-    /// Notes a shape.
-    pub fn note(&mut self, shape: Memo) {
-        self.0 = self.0 & Memo::SETTLED | shape.0;
-    }
 }
 
 /// The definitions of a BTF (and of its base), and which type is which of them.
@@ -150,8 +143,9 @@ pub(super) struct Defs {
     /// For each type id; 0 for what is no definition.
     pub slot: Vec<Slot>,
     pub defs: Vec<Def>,
-    /// For each type id what is known of its objects.
-    pub shapes: Vec<Memo>,
+    /// For each type id what is known of it: a [`Memo`]. (Of plain numbers, the allocator gives zeros for
+    /// nothing.)
+    memos: Vec<u32>,
     /// Named ones, the base's included, in the order of their names.
     pub named: Vec<Named>,
     /// Unnamed enums, each once, ordered by content.
@@ -170,10 +164,10 @@ pub(super) struct Defs {
     pub repeats: Vec<Slot>,
     /// Of typedefs of arrays of typedefs, and so on: how many levels.
     pub array_depth: HashMap<Slot, u32>,
-    /// Some member's name is an empty string that is not the first.
-    pub blank_members: bool,
     /// Some INT says itself that it is a bit-field's, as before kernel 4.20.
     pub old_bit_fields: bool,
+    /// Some member may be a bit-field, or have no name, without its own words saying so.
+    pub odd_members: bool,
 }
 
 impl Defs {
@@ -182,7 +176,7 @@ impl Defs {
         let mut defs = Defs {
             slot: Vec::new(),
             defs: Vec::with_capacity(btf.types().len() / 5),
-            shapes: Vec::new(),
+            memos: Vec::new(),
             named: Vec::new(),
             unnamed_enums: Vec::new(),
             kfuncs: Vec::new(),
@@ -192,8 +186,8 @@ impl Defs {
             rank: HashMap::new(),
             repeats: Vec::new(),
             array_depth: HashMap::new(),
-            blank_members: false,
             old_bit_fields: false,
+            odd_members: false,
         };
         // Slot 0 is nobody's.
         defs.defs
@@ -232,15 +226,37 @@ impl Defs {
         &mut self.defs[slot as usize]
     }
 
+    /// What is known of a type.
+    #[inline]
+    pub fn memo(&self, id: TypeId) -> Memo {
+        Memo(self.memos[id.0 as usize])
+    }
+
+    /// Notes that mentions like that need nothing more.
+    pub fn settle(&mut self, id: TypeId, how: u32) {
+        self.memos[id.0 as usize] |= how;
+    }
+
+    /// Notes a shape.
+    pub fn note(&mut self, id: TypeId, shape: Memo) {
+        let memo = &mut self.memos[id.0 as usize];
+        *memo = *memo & Memo::SETTLED | shape.0;
+    }
+
     /// This BTF's own named definitions, in the order of their names.
     pub fn own_named(&self) -> impl Iterator<Item = Slot> + '_ {
         let own = |slot: &Slot| !self.get(*slot).is(Def::BASE);
-        self.named.iter().map(|n| n.slot).filter(own)
+        self.named.iter().map(Named::slot).filter(own)
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
-        self.slot.resize(btf.end_id() as usize, 0);
-        self.shapes.resize(btf.end_id() as usize, Memo::default());
+        let end = btf.end_id() as usize;
+        if self.slot.is_empty() {
+            // Pages are taken as they are used.
+            (self.slot, self.memos) = (vec![0; end], vec![0; end]);
+        }
+        self.slot.resize(end, 0);
+        self.memos.resize(end, 0);
         let pointer = Memo::new(btf.pointer_size().into(), btf.pointer_size() as u8);
         let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 8);
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
@@ -254,7 +270,7 @@ impl Defs {
                 Kind::Fwd if btf.ty(id).kind_flag() => DefClass::Union,
                 Kind::Fwd => DefClass::Struct,
                 Kind::Ptr => {
-                    self.shapes[id.0 as usize] = pointer;
+                    self.note(id, pointer);
                     continue;
                 }
                 Kind::Int | Kind::Float => {
@@ -285,18 +301,14 @@ impl Defs {
                 continue;
             }
             let slot = self.define(btf, &ty, class);
-            named.push(Named {
-                key: sort_key(btf.name_tail(ty.name())),
-                at: ty.name(),
-                typedef: class == DefClass::Typedef,
-                slot,
-            });
+            let typedef = class == DefClass::Typedef;
+            named.push(Named::new(btf, ty.name(), slot, typedef));
         }
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
-        self.kfuncs
-            .sort_by(|a, b| name(a).cmp(name(b)).then(a.cmp(b)));
+        self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
         self.kfuncs.dedup();
         sort_named(btf, &mut named);
+        self.odd_members = self.old_bit_fields || btf.has_blank_names();
         self.define_named(btf, named);
         self.define_unnamed_enums(btf, unnamed_enums)?;
         self.unite_kfuncs(btf);
@@ -362,44 +374,48 @@ impl Defs {
     }
 
     /// Leaves of all that bear a name one definition for each type that differs. `named` is in order.
-    fn define_named(&mut self, btf: &Btf<'_>, mut named: Vec<Named>) {
+    fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>) {
         let base = std::mem::take(&mut self.named);
         let mut groups: Vec<Vec<TypeId>> = Vec::new();
         let mut group_at: Vec<Named> = Vec::new();
-        let mut rest = named.as_slice();
-        let mut single: Vec<bool> = Vec::with_capacity(named.len());
-        while let Some((first, behind)) = rest.split_first() {
-            let same = |n: &&Named| n.key == first.key && compare_named(btf, first, n).is_eq();
-            let len = 1 + behind.iter().take_while(same).count();
-            let (mine, others) = rest.split_at(len);
-            rest = others;
-            let of_base = find_named(btf, &base, first);
-            let alone = len == 1 && of_base.is_empty();
-            single.extend(std::iter::repeat_n(alone, len));
-            if !alone {
-                let mut group: Vec<TypeId> = of_base.iter().map(|n| self.get(n.slot).id).collect();
-                group.extend(mine.iter().map(|n| self.get(n.slot).id));
-                groups.push(group);
-                group_at.push(*first);
+        // Names that are borne once, between the groups of those that are not.
+        let mut alone: Vec<std::ops::Range<usize>> = Vec::new();
+        let (mut from, mut at) = (0, 0);
+        for run in named.chunk_by(|a, b| a.is_like(btf, b)) {
+            let of_base = match base.as_slice() {
+                [] => &[],
+                base => find_named(btf, base, &run[0]),
+            };
+            at += run.len();
+            if run.len() == 1 && of_base.is_empty() {
+                continue;
             }
+            let all = of_base.iter().chain(run);
+            groups.push(all.map(|n| self.get(n.slot()).id).collect());
+            group_at.push(run[0]);
+            alone.push(from..at - run.len());
+            from = at;
         }
+        alone.push(from..at);
         if groups.is_empty() && base.is_empty() {
             self.named = named;
             return;
         }
-        let mut single = single.into_iter();
-        named.retain(|_| single.next().unwrap_or(true));
-        self.define_twins(btf, &groups, &group_at, &mut named);
-        named.extend(base);
-        let rank = |n: &Named| self.rank.get(&n.slot).copied().unwrap_or(0);
-        // Stable, and quick on what is in order already.
-        named.sort_by(|a, b| match a.key.cmp(&b.key) {
-            Ordering::Equal => {
-                compare_named(btf, a, b).then_with(|| (rank(a), a.slot).cmp(&(rank(b), b.slot)))
-            }
-            unequal => unequal,
-        });
-        self.named = named;
+        let mut standing: Vec<Vec<Named>> = vec![Vec::new(); groups.len()];
+        self.define_twins(btf, &groups, &group_at, &mut standing);
+        let rank = |slot: Slot| self.rank.get(&slot).copied().unwrap_or(0);
+        let mut out: Vec<Named> = Vec::with_capacity(named.len());
+        let mut standing = standing.into_iter();
+        for single in alone {
+            out.extend_from_slice(&named[single]);
+            let mut several = standing.next().unwrap_or_default();
+            several.sort_by_key(|n| (rank(n.slot()), n.slot()));
+            out.extend(several);
+        }
+        if !base.is_empty() {
+            merge_named(btf, &mut out, base, rank);
+        }
+        self.named = out;
     }
 
     fn define(&mut self, btf: &Btf<'_>, ty: &Type<'_>, class: DefClass) -> Slot {
@@ -426,7 +442,7 @@ impl Defs {
         btf: &Btf<'_>,
         groups: &[Vec<TypeId>],
         names: &[Named],
-        out: &mut Vec<Named>,
+        standing_of: &mut [Vec<Named>],
     ) {
         let equal = {
             let grouped: HashSet<TypeId> = groups.iter().flatten().copied().collect();
@@ -435,7 +451,7 @@ impl Defs {
         };
         let mut standing: HashMap<u32, TypeId> = HashMap::new();
         let mut several: Vec<Vec<TypeId>> = Vec::new();
-        for (group, name) in groups.iter().zip(names) {
+        for ((group, name), out) in groups.iter().zip(names).zip(standing_of) {
             let mut ids: Vec<TypeId> = Vec::new();
             // What defines stands before what only declares, and the base's before our own.
             let declares = |id: &TypeId| matches!(class_of(&btf.ty(*id)), Some((_, true)));
@@ -449,7 +465,7 @@ impl Defs {
                     standing.insert(label, id);
                     let slot = self.slot_of(id);
                     if !self.get(slot).is(Def::BASE) {
-                        out.push(Named { slot, ..*name });
+                        out.push(name.with(slot));
                     }
                     ids.push(id);
                     continue;
@@ -469,7 +485,7 @@ impl Defs {
                         let of = &mut self.slot[id.0 as usize];
                         *of = if *of == slot { before } else { *of };
                     }
-                    out.pop_if(|n| n.slot == slot);
+                    out.pop_if(|n| n.slot() == slot);
                 } else {
                     self.slot[id.0 as usize] = slot;
                     if self.get(slot).is(Def::BASE) && !declares(&id) {
@@ -532,9 +548,9 @@ impl Defs {
             btf.ty(id)
                 .enumerators()
                 .next()
-                .map_or(0, |e| sort_key(btf.name_tail(e.name)))
+                .map_or(0, |e| name_key(btf.name_tail(e.name)))
         };
-        let mut keyed: Vec<(u128, TypeId)> = ids.into_iter().map(|id| (first(id), id)).collect();
+        let mut keyed: Vec<(u64, TypeId)> = ids.into_iter().map(|id| (first(id), id)).collect();
         keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| compare_enums(btf, a.1, b.1)));
         let mut out: Vec<Slot> = Vec::with_capacity(keyed.len() + self.unnamed_enums.len());
         let base = std::mem::take(&mut self.unnamed_enums);
@@ -620,7 +636,7 @@ impl Defs {
         def.text = number as u32;
         def.align = natural_align(def.size);
         def.state = State::Done;
-        self.shapes[ty.id().0 as usize] = Memo::new(def.size, def.align);
+        self.note(ty.id(), Memo::new(def.size, def.align));
         let slot = self.push(def);
         self.slot[ty.id().0 as usize] = slot;
     }

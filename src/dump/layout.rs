@@ -273,92 +273,141 @@ pub(super) fn natural_start(cursor: u64, m: &Placed) -> u64 {
     }
 }
 
-/// Decides how a record is printed: its alignment, whether packed, whether padding has to be said.
-pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Result<(), Error> {
-    let (id, is_union) = {
-        let def = defs.get(slot);
-        (def.id, def.class == DefClass::Union)
-    };
-    let ty = btf.ty(id);
-    let old = defs.old_bit_fields || defs.blank_members;
-    let size = u64::from(ty.size()) * 8;
-    let mut align = 8;
-    let mut packed = false;
-    let mut ordered = true;
-    let mut overlaps = false;
-    let mut natural = true;
-    let mut cursor = 0;
-    for m in ty.members() {
-        let memo = defs.shapes[m.ty.0 as usize].shape();
-        if let Some((bytes, natural_align)) =
-            memo.filter(|_| m.width == 0 && !m.name.is_none() && !old)
-        {
-            // As below, for what most members are.
-            let natural_align = natural_align * 8;
-            let start = u64::from(m.bit_offset);
-            let end = start + bytes * 8;
-            if end <= size && !is_union && start >= cursor && start & (natural_align - 1) == 0 {
-                align = align.max(natural_align);
-                natural &= start == (cursor + natural_align - 1) & !(natural_align - 1);
-                cursor = end;
-                continue;
-            }
+/// How a record is printed: its alignment, whether packed, whether padding has to be said; as far as its
+/// members that were added tell. In bits.
+pub(super) struct Layout {
+    size: u64,
+    /// All ones for a struct, zero for a union, whose members all lie at its start.
+    row: u64,
+    align: u64,
+    cursor: u64,
+    packed: bool,
+    ordered: bool,
+    overlaps: bool,
+    natural: bool,
+}
+
+impl Layout {
+    pub fn of(def: &Def) -> Layout {
+        Layout {
+            size: def.size * 8,
+            row: match def.class {
+                DefClass::Union => 0,
+                _ => u64::MAX,
+            },
+            align: 8,
+            cursor: 0,
+            packed: false,
+            ordered: true,
+            overlaps: false,
+            natural: true,
         }
-        let placed = match place(btf, defs, &m) {
+    }
+
+    /// Adds a named member of a type that is known to be so large, if it is no bit-field and lies where C
+    /// puts it: most do. No other is added.
+    #[inline(always)]
+    pub fn usual(&mut self, m: &Member, memo: Memo) -> bool {
+        let Some((size, align)) = memo.shape() else {
+            return false;
+        };
+        let (size, align) = (size * 8, align * 8);
+        let start = (self.cursor + align - 1) & !(align - 1) & self.row;
+        let end = start + size;
+        let fits = start == u64::from(m.bit_offset) && end <= self.size;
+        if !fits || m.width > 0 || m.name.is_none() {
+            return false;
+        }
+        self.align = self.align.max(align);
+        self.cursor = self.cursor.max(end);
+        true
+    }
+
+    /// Adds any member.
+    ///
+    /// # Errors
+    /// One that C cannot put there.
+    pub fn member(
+        &mut self,
+        btf: &Btf<'_>,
+        defs: &mut Defs,
+        record: TypeId,
+        m: &Member,
+    ) -> Result<(), Error> {
+        let placed = match place(btf, defs, m) {
             Ok(Some(placed)) => placed,
             Ok(None) => {
-                natural = false;
-                continue;
+                self.natural = false;
+                return Ok(());
             }
-            Err(what) => return Err(member_error(btf, id, &m, &what)),
+            Err(what) => return Err(member_error(btf, record, m, &what)),
         };
         if btf.is_named(m.name) {
             let memo = Memo::new(placed.size / 8, (placed.align / 8) as u8);
-            defs.shapes[m.ty.0 as usize].note(memo);
+            defs.note(m.ty, memo);
         }
-        if placed.end() > size {
-            let what = format!("ends at bit {}, the record at {size}", placed.end());
-            return Err(member_error(btf, id, &m, &what));
+        if placed.end() > self.size {
+            let what = format!("ends at bit {}, the record at {}", placed.end(), self.size);
+            return Err(member_error(btf, record, m, &what));
         }
-        align = align.max(placed.align);
-        packed |= match placed.width {
+        self.align = self.align.max(placed.align);
+        self.packed |= match placed.width {
             None => !placed.start.is_multiple_of(placed.align),
             Some(width) => (placed.start & (placed.align - 1)) + width > placed.size,
         };
-        if is_union {
-            natural &= placed.start == 0;
-            overlaps |= placed.start != 0;
-            cursor = cursor.max(placed.end());
-            continue;
+        if self.row == 0 {
+            self.natural &= placed.start == 0;
+            self.overlaps |= placed.start != 0;
+        } else {
+            self.ordered &= placed.start >= self.cursor;
+            self.natural &= placed.start == natural_start(self.cursor, &placed);
         }
-        ordered &= placed.start >= cursor;
-        natural &= placed.start == natural_start(cursor, &placed);
-        cursor = cursor.max(placed.end());
+        self.cursor = self.cursor.max(placed.end());
+        Ok(())
     }
-    packed |= !size.is_multiple_of(align);
-    if !ordered {
-        overlaps = overlap(btf, defs, id);
-        natural = false;
+
+    /// Notes what became of it.
+    pub fn finish(mut self, btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
+        let id = defs.get(slot).id;
+        self.packed |= !self.size.is_multiple_of(self.align);
+        if !self.ordered {
+            self.overlaps = overlap(btf, defs, id);
+            self.natural = false;
+        }
+        if self.overlaps || self.packed {
+            self.align = 8;
+            self.packed = true;
+        }
+        let padded =
+            self.packed || !self.natural || self.cursor.next_multiple_of(self.align) != self.size;
+        let def = defs.get_mut(slot);
+        def.align = (self.align / 8) as u8;
+        // Where nothing is aligned, packing changes nothing but how wide padding may be.
+        if self.packed || padded && self.align == 8 {
+            def.flags |= Def::PACKED;
+        }
+        if self.overlaps {
+            def.flags |= Def::OVERLAPS;
+        }
+        if padded {
+            def.flags |= Def::PADDED;
+        }
+        let memo = Memo::new(def.size, def.align);
+        defs.note(id, memo);
     }
-    if overlaps || packed {
-        align = 8;
-        packed = true;
+}
+
+/// Lays out a record.
+pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Result<(), Error> {
+    let mut layout = Layout::of(defs.get(slot));
+    let id = defs.get(slot).id;
+    for m in btf.ty(id).members() {
+        let memo = defs.memo(m.ty);
+        if defs.odd_members || !layout.usual(&m, memo) {
+            layout.member(btf, defs, id, &m)?;
+        }
     }
-    let padded = packed || !natural || cursor.next_multiple_of(align) != size;
-    let def = defs.get_mut(slot);
-    def.align = (align / 8) as u8;
-    // Where nothing is aligned, packing changes nothing but how wide padding may be.
-    if packed || padded && align == 8 {
-        def.flags |= Def::PACKED;
-    }
-    if overlaps {
-        def.flags |= Def::OVERLAPS;
-    }
-    if padded {
-        def.flags |= Def::PADDED;
-    }
-    let memo = Memo::new(def.size, def.align);
-    defs.shapes[id.0 as usize].note(memo);
+    layout.finish(btf, defs, slot);
     Ok(())
 }
 

@@ -16,8 +16,10 @@ mod naming;
 mod order;
 mod print;
 mod sorted;
+mod spelled;
 mod text;
 mod twins;
+mod write;
 
 use crate::btf::Btf;
 use header::Plan;
@@ -40,8 +42,27 @@ pub const GENERATOR: u32 = 1;
 /// # Errors
 /// A type that C cannot express, such as a record that holds itself: which, and at which byte.
 pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
-    Plan::new(btf)?.write_all(btf)
+    let mut room = vec![0; ROOM];
+    let mut text = Vec::new();
+    header_parts(btf, &mut room, |part| text.push(part))?;
+    Ok(text.concat())
 }
+
+/// As [`header()`], into `room`, of which it takes [`ROOM`] bytes. The text is handed to `part` piece by
+/// piece as it is done.
+///
+/// # Errors
+/// As [`header()`], and a room that is too small.
+pub fn header_parts<'t>(
+    btf: &Btf<'_>,
+    room: &'t mut [u8],
+    mut part: impl FnMut(&'t [u8]),
+) -> Result<(), Error> {
+    Plan::new(btf)?.write_all(btf, room, &mut part)
+}
+
+/// Room for any header: pages of it are used as the text gets there.
+pub const ROOM: usize = print::MAX_TEXT + text::SLACK;
 
 /// The smallest header that holds the types of these names and all that they need to compile and to be laid
 /// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;
@@ -52,5 +73,8 @@ pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
 pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
     let mut plan = Plan::new(btf)?;
     plan.narrow(btf, names)?;
-    plan.write_narrow(btf)
+    let mut room = vec![0; ROOM];
+    let mut text = Vec::new();
+    plan.write_narrow(btf, &mut room, &mut |part| text.push(part))?;
+    Ok(text.concat())
 }

@@ -423,15 +423,13 @@ pub(super) fn is_c23(name: &[u8]) -> bool {
 
 /// A quick filter before [`is_reserved`]: false for nearly all names. `first` is the name's first eight
 /// bytes, little-endian, padded with zeros.
-#[inline]
+#[inline(always)]
 pub(super) fn may_be_reserved(first: u64, tail: &[u8], len: usize) -> bool {
-    if in_filter(first, len) {
-        return true;
-    }
     const UNDERSCORES: u16 = u16::from_le_bytes(*b"__");
-    if first as u16 != UNDERSCORES {
-        return false;
-    }
+    in_filter(first, len) || first as u16 == UNDERSCORES && may_be_of_a_family(first, tail, len)
+}
+
+fn may_be_of_a_family(first: u64, tail: &[u8], len: usize) -> bool {
     // `__btfleet_`, `__builtin_`, `__SV`, `__clang_sv`, or a name that ends in `__` too.
     let [_, _, a, b, ..] = first.to_le_bytes();
     matches!([a, b], [b'b', b't' | b'u'] | [b'S', b'V'] | [b'c', b'l'])

@@ -6,6 +6,7 @@
 //! a module's, and a suffixed name that somebody bears by itself is skipped.
 
 use super::defs::{Def, DefClass, Defs, Slot};
+use super::sorted::Named;
 use super::text::scan;
 use crate::btf::{Btf, Kind, StrOffset, TypeId};
 use std::cmp::Reverse;
@@ -232,11 +233,11 @@ pub(super) fn next_suffix(name: &[u8], last: u32, taken: impl Fn(&[u8]) -> bool)
 
 fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
     let named = std::mem::take(&mut defs.named);
-    let runs = named.chunk_by(|a, b| super::sorted::compare_named(btf, a, b).is_eq());
+    let runs = named.chunk_by(|a, b| a.is_like(btf, b));
     let mut settled: Vec<(Slot, u32)> = Vec::new();
     let mut asked: Vec<Vec<Slot>> = Vec::new();
-    for run in runs.filter(|run| run.len() > 1 && !run[0].typedef) {
-        asked.push(run.iter().map(|n| n.slot).collect());
+    for run in runs.filter(|run| run.len() > 1 && !run[0].typedef()) {
+        asked.push(run.iter().map(Named::slot).collect());
     }
     defs.named = named;
     for run in asked {
@@ -263,7 +264,7 @@ fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
     let enums: Vec<Slot> = defs
         .named
         .iter()
-        .map(|n| n.slot)
+        .map(Named::slot)
         .filter(|s| defs.get(*s).class == DefClass::Enum)
         .chain(defs.unnamed_enums.iter().copied())
         .filter(own)
@@ -271,13 +272,10 @@ fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
     let typedefs: Vec<Slot> = defs
         .named
         .iter()
-        .filter(|n| n.typedef && own(&n.slot))
-        .map(|n| n.slot)
+        .filter(|n| n.typedef() && own(&n.slot()))
+        .map(Named::slot)
         .collect();
-    let count: usize = enums
-        .iter()
-        .map(|s| btf.ty(defs.get(*s).id).vlen() as usize)
-        .sum();
+    let count: usize = enums.iter().map(|s| defs.get(*s).rows as usize).sum();
     let table = &mut naming.table;
     table.reserve(count + typedefs.len() + defs.kfuncs.len() + 16);
     for same_named in defs

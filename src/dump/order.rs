@@ -3,8 +3,8 @@
 
 use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::error::{Error, in_words};
-use super::layout;
-use crate::btf::{Btf, Kind, TypeId};
+use super::layout::{self, Layout};
+use crate::btf::{Btf, Kind, Member, TypeId};
 
 /// How deep an unnamed record may stand in another, and how long a chain of pointers, arrays and
 /// prototypes may be. Compilers have limits of their own (clang: 256 brackets); the kernel needs 10.
@@ -48,6 +48,7 @@ struct Frame {
     next: usize,
     end: usize,
     inner: usize,
+    laid_out: bool,
 }
 
 /// How a type is mentioned.
@@ -83,9 +84,9 @@ impl<'w, 'b> Walk<'w, 'b> {
         let first = self.open(root)?;
         // Most need nothing that is not there already.
         if first.next == first.end {
-            return self.close(root, first.inner);
+            return self.close(&first);
         }
-        self.run(vec![first])
+        self.run(first)
     }
 
     /// Puts what a prototype needs into the order.
@@ -107,12 +108,12 @@ impl<'w, 'b> Walk<'w, 'b> {
         self.lay_out_inner(0)
     }
 
-    fn run(&mut self, mut stack: Vec<Frame>) -> Result<(), Error> {
+    fn run(&mut self, first: Frame) -> Result<(), Error> {
+        let mut stack = vec![first];
         while let Some(frame) = stack.last_mut() {
             if frame.next == frame.end {
-                let (slot, start, inner) = (frame.slot, frame.start, frame.inner);
-                self.close(slot, inner)?;
-                self.needs.truncate(start);
+                self.close(frame)?;
+                self.needs.truncate(frame.start);
                 stack.pop();
                 continue;
             }
@@ -153,6 +154,7 @@ impl<'w, 'b> Walk<'w, 'b> {
         let incomplete = def.is(Def::INCOMPLETE);
         let (start, inner) = (self.needs.len(), self.inner.len());
         self.root = slot;
+        let mut laid_out = false;
         match class {
             _ if incomplete => {}
             DefClass::Typedef => {
@@ -163,7 +165,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                 };
                 self.mention(self.btf.ty(id).target(), mention)?;
             }
-            _ => self.members(id, false, 0)?,
+            _ => laid_out = self.open_record(slot, id)?,
         }
         let end = self.needs.len();
         Ok(Frame {
@@ -172,15 +174,45 @@ impl<'w, 'b> Walk<'w, 'b> {
             next: start,
             end,
             inner,
+            laid_out,
         })
     }
 
+    /// Notes what a record needs, and lays it out as long as all of that is there already. True if it was
+    /// laid out to its end.
+    fn open_record(&mut self, slot: Slot, id: TypeId) -> Result<bool, Error> {
+        let (needs, inner) = (self.needs.len(), self.inner.len());
+        let mut layout = Layout::of(self.defs.get(slot));
+        let usual = !self.partial && !self.defs.odd_members;
+        let mut whole = true;
+        for m in self.btf.ty(id).members() {
+            let memo = self.defs.memo(m.ty);
+            if usual && whole && memo.is_settled(Memo::BY_VALUE) && layout.usual(&m, memo) {
+                continue;
+            }
+            self.member(&m, false, 0)?;
+            whole &= self.needs.len() == needs;
+            let memo = self.defs.memo(m.ty);
+            if whole && !(usual && layout.usual(&m, memo)) {
+                self.lay_out_inner(inner)?;
+                layout.member(self.btf, self.defs, id, &m)?;
+            }
+        }
+        if whole {
+            layout.finish(self.btf, self.defs, slot);
+        }
+        Ok(whole)
+    }
+
     /// Ends a definition: all that it needs is known, so it can be laid out.
-    fn close(&mut self, slot: Slot, inner: usize) -> Result<(), Error> {
-        self.lay_out_inner(inner)?;
-        if !self.defs.get(slot).is(Def::INCOMPLETE) {
-            match self.defs.get(slot).class {
+    fn close(&mut self, frame: &Frame) -> Result<(), Error> {
+        let slot = frame.slot;
+        self.lay_out_inner(frame.inner)?;
+        let def = self.defs.get(slot);
+        if !def.is(Def::INCOMPLETE) {
+            match def.class {
                 DefClass::Typedef => layout::lay_out_typedef(self.btf, self.defs, slot)?,
+                _ if frame.laid_out => {}
                 _ => layout::lay_out_record(self.btf, self.defs, slot)?,
             }
             self.order.body.push(slot);
@@ -205,34 +237,36 @@ impl<'w, 'b> Walk<'w, 'b> {
 
     fn members(&mut self, record: TypeId, in_params: bool, depth: u32) -> Result<(), Error> {
         for m in self.btf.ty(record).members() {
-            let mention = Mention {
-                by_value: true,
-                in_params,
-                depth: depth + 1,
+            self.member(&m, in_params, depth)?;
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, m: &Member, in_params: bool, depth: u32) -> Result<(), Error> {
+        let mention = Mention {
+            by_value: true,
+            in_params,
+            depth: depth + 1,
+        };
+        if m.name.is_none() || self.defs.odd_members && !self.btf.is_named(m.name) {
+            // Unnamed: a record's members are the outer one's too; of anything else nothing can be said.
+            let Some(named) = unnamed_member(self.btf, self.defs, m.ty) else {
+                return Ok(());
             };
-            if !self.btf.is_named(m.name) {
-                self.defs.blank_members |= !m.name.is_none();
-                // Unnamed: a record's members are the outer one's too; of anything else nothing can be said.
-                let Some(named) = unnamed_member(self.btf, self.defs, m.ty) else {
-                    continue;
-                };
-                if self.defs.get(self.defs.slot_of(named)).len > 0 {
-                    // Printed once more in place, as C without -fms-extensions has no other way.
-                    self.needs.push(self.defs.slot_of(named));
-                    self.spend(named, depth)?;
-                    self.members(named, in_params, depth + 1)?;
-                    continue;
-                }
-                self.mention(named, mention)?;
-                continue;
+            if self.defs.get(self.defs.slot_of(named)).len > 0 {
+                // Printed once more in place, as C without -fms-extensions has no other way.
+                self.needs.push(self.defs.slot_of(named));
+                self.spend(named, depth)?;
+                return self.members(named, in_params, depth + 1);
             }
-            let remember = !in_params && !self.partial;
-            if remember && self.defs.shapes[m.ty.0 as usize].is_settled(Memo::BY_VALUE) {
-                continue;
-            }
-            if self.mention(m.ty, mention)? && remember {
-                self.defs.shapes[m.ty.0 as usize].settle(Memo::BY_VALUE);
-            }
+            return self.mention(named, mention).map(|_| ());
+        }
+        let remember = !in_params && !self.partial;
+        if remember && self.defs.memo(m.ty).is_settled(Memo::BY_VALUE) {
+            return Ok(());
+        }
+        if self.mention(m.ty, mention)? && remember {
+            self.defs.settle(m.ty, Memo::BY_VALUE);
         }
         Ok(())
     }
@@ -314,13 +348,13 @@ impl<'w, 'b> Walk<'w, 'b> {
                     let mut plain = self.mention(ty.target(), of(in_params))?;
                     let remember = !self.partial;
                     for p in ty.params() {
-                        let memo = self.defs.shapes[p.ty.0 as usize];
+                        let memo = self.defs.memo(p.ty);
                         if remember && memo.is_settled(Memo::IN_PARAMS) {
                             continue;
                         }
                         let settled = self.mention(p.ty, of(true))?;
                         if settled && remember {
-                            self.defs.shapes[p.ty.0 as usize].settle(Memo::IN_PARAMS);
+                            self.defs.settle(p.ty, Memo::IN_PARAMS);
                         }
                         plain &= settled;
                     }

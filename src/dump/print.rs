@@ -7,50 +7,58 @@ use super::layout::{self, Placed, natural_start};
 use super::names;
 use super::naming::Naming;
 use super::order::unnamed_member;
-use super::text::{Text, Word, scan};
-use crate::btf::{Btf, Member, StrOffset, TypeId};
+use super::spelled::Spelled;
+use super::text::{Text, Word};
+use crate::btf::{Btf, Enumerator, Member, StrOffset, TypeId};
 use std::collections::BTreeMap;
 
 pub(super) const STRUCT: Word = Word::new("struct ");
 pub(super) const UNION: Word = Word::new("union ");
 pub(super) const ENUM: Word = Word::new("enum ");
 
-/// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
-const MAX_TEXT: usize = 32 << 20;
+/// A header's text can be this many bytes long, each half of a large one half as many. The largest kernels'
+/// are under 5 MB.
+pub(super) const MAX_TEXT: usize = 32 << 20;
 
 /// A hole is filled with this many unnamed bit-fields at most: 2 MiB of 64 bits each.
 const MAX_PADS: u64 = 1 << 18;
 
 /// The text so far, and all that decides how the next definition looks.
-pub(super) struct Printer<'p, 'b> {
+pub(super) struct Printer<'p, 'b, 't> {
     pub btf: &'p Btf<'b>,
     pub defs: &'p Defs,
     pub naming: &'p Naming,
-    pub out: Text,
+    pub out: Text<'t>,
     /// What the definition under way needs around it.
     pub wants: Wants,
     /// Macros that the text has defined.
     pub has: Wants,
     pub indent: usize,
+    /// Types that were printed already.
+    pub spelled: Spelled,
+    /// How many types were printed in a way that depends on where they stand.
+    pub in_place: usize,
     /// Names of the members of the records under way, to find one that is there twice.
     seen: Seen,
 }
 
-impl<'p, 'b> Printer<'p, 'b> {
+impl<'p, 'b, 't> Printer<'p, 'b, 't> {
     pub fn new(
         btf: &'p Btf<'b>,
         defs: &'p Defs,
         naming: &'p Naming,
-        capacity: usize,
-    ) -> Printer<'p, 'b> {
+        room: &'t mut [u8],
+    ) -> Printer<'p, 'b, 't> {
         Printer {
             btf,
             defs,
             naming,
-            out: Text::new(capacity),
+            out: Text::new(room),
             wants: Wants::default(),
             has: Wants::default(),
             indent: 0,
+            spelled: Spelled::new(btf.end_id()),
+            in_place: 0,
             seen: Seen::default(),
         }
     }
@@ -78,20 +86,17 @@ impl<'p, 'b> Printer<'p, 'b> {
 
     /// Refuses to go on where the text has become too long.
     pub fn check_length(&self, about: TypeId) -> Result<(), Error> {
-        self.check_room(about, 0)
-    }
-
-    /// Refuses text that would become too long by this many bytes more.
-    pub fn check_room(&self, about: TypeId, more: usize) -> Result<(), Error> {
-        if self.out.len() + more <= MAX_TEXT {
-            return Ok(());
+        match self.out.is_full() {
+            false => Ok(()),
+            true => {
+                let what = format!(
+                    "{} makes the header longer than {} MiB",
+                    in_words(self.btf, about),
+                    MAX_TEXT >> 20
+                );
+                Err(Error::new(self.btf, about, what))
+            }
         }
-        let what = format!(
-            "{} makes the header longer than {} MiB",
-            in_words(self.btf, about),
-            MAX_TEXT >> 20
-        );
-        Err(Error::new(self.btf, about, what))
     }
 
     /// A record or typedef.
@@ -142,7 +147,15 @@ impl<'p, 'b> Printer<'p, 'b> {
             return self.padded_members(slot);
         }
         let width_in_type = self.defs.old_bit_fields;
-        for m in self.btf.ty(def.id).members() {
+        let mut members = self.btf.ty(def.id).members();
+        loop {
+            if !width_in_type && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
+            {
+                members.nth(last);
+            }
+            let Some(m) = members.next() else {
+                return Ok(());
+            };
             let width = match (m.width, width_in_type) {
                 (0, true) => layout::place(self.btf, self.defs, &m)
                     .ok()
@@ -153,34 +166,16 @@ impl<'p, 'b> Printer<'p, 'b> {
             };
             self.member(slot, &m, width)?;
         }
-        Ok(())
     }
 
     /// One line: a member, or an unnamed record with its members.
     fn member(&mut self, slot: Slot, m: &Member, width: u64) -> Result<(), Error> {
-        self.out.tabs(self.indent);
         let tail = self.btf.name_tail(m.name);
-        let name = scan(tail);
-        if name.len == 0 {
-            let Some(record) = unnamed_member(self.btf, self.defs, m.ty) else {
-                self.out.truncate(self.out.len() - self.indent);
-                return Ok(());
-            };
-            self.qualifiers_of(m.ty);
-            let inner = self.defs.slot_of(record);
-            self.record_keyword(self.defs.get(inner));
-            self.out.lit(b"{\n");
-            self.indent += 1;
-            self.members(inner)?;
-            self.indent -= 1;
-            self.out.tabs(self.indent);
-            self.out.byte(b'}');
-            if self.defs.get(inner).is(Def::PACKED) {
-                self.out.lit(b" __attribute__((packed))");
-            }
-            self.out.lit(b";\n");
-            return Ok(());
+        if matches!(tail, [] | [0, ..]) {
+            return self.unnamed_member(m);
         }
+        self.out.tabs(self.indent);
+        let name = self.declare(m.ty, tail)?;
         if self.seen.repeats(self.btf, m.name, name.hash) {
             let id = self.defs.get(slot).id;
             let what = format!(
@@ -190,10 +185,63 @@ impl<'p, 'b> Printer<'p, 'b> {
             );
             return Err(Error::new(self.btf, id, what));
         }
-        self.declare(m.ty, tail, name)?;
         if width > 0 {
             self.out.lit(b": ");
             self.out.number(width);
+        }
+        self.out.lit(b";\n");
+        Ok(())
+    }
+
+    /// Prints members up to one that is no usual one: bit-fields, those of a type that was not printed
+    /// before, and those without a name or whose name C does not take as it is. Tells how many it printed.
+    #[inline(never)]
+    fn usual_members(&mut self, members: impl Iterator<Item = Member>) -> usize {
+        let (btf, indent) = (self.btf, self.indent);
+        let mut printed = 0;
+        for m in members {
+            let spelling = match self.spelled.get(m.ty) {
+                Some(spelling) if m.width == 0 && indent <= 8 => spelling,
+                _ => break,
+            };
+            let Some(mut line) = self.out.line() else {
+                break;
+            };
+            line.block(&[b'\t'; 8], indent);
+            line.copy(spelling.tail, spelling.before);
+            let name = line.name(btf.name_tail(m.name));
+            if spelling.behind > 0 {
+                let tail = spelling.tail.get(spelling.before..).unwrap_or_default();
+                line.copy(tail, spelling.behind);
+            }
+            line.block(b";\n", 2);
+            match line.end() {
+                Some(len) if name.plain && !self.seen.repeats(btf, m.name, name.hash) => {
+                    self.out.count(len)
+                }
+                _ => break,
+            }
+            printed += 1;
+        }
+        printed
+    }
+
+    fn unnamed_member(&mut self, m: &Member) -> Result<(), Error> {
+        let Some(record) = unnamed_member(self.btf, self.defs, m.ty) else {
+            return Ok(());
+        };
+        self.out.tabs(self.indent);
+        self.qualifiers_of(m.ty);
+        let inner = self.defs.slot_of(record);
+        self.record_keyword(self.defs.get(inner));
+        self.out.lit(b"{\n");
+        self.indent += 1;
+        self.members(inner)?;
+        self.indent -= 1;
+        self.out.tabs(self.indent);
+        self.out.byte(b'}');
+        if self.defs.get(inner).is(Def::PACKED) {
+            self.out.lit(b" __attribute__((packed))");
         }
         self.out.lit(b";\n");
         Ok(())
@@ -389,14 +437,23 @@ impl<'p, 'b> Printer<'p, 'b> {
         let suffixed = def.is(Def::SUFFIXED);
         let unsigned = !ty.kind_flag();
         let (mut least, mut most) = (0i128, 0i128);
-        for (i, e) in ty.enumerators().enumerate() {
+        let mut rows = ty.enumerators().enumerate();
+        loop {
+            if !suffixed {
+                let (printed, largest) = self.usual_enumerators(rows.clone(), def.size);
+                most = most.max(i128::from(largest));
+                if let Some(last) = printed.checked_sub(1) {
+                    rows.nth(last);
+                }
+            }
+            let Some((i, e)) = rows.next() else { break };
             self.out.tabs(self.indent + 1);
             let tail = self.btf.name_tail(e.name);
             let suffix = match suffixed {
                 true => self.naming.suffix_of(slot, i as u32),
                 false => 0,
             };
-            self.write_name(tail, scan(tail), suffix);
+            self.write_name(tail, suffix);
             self.out.lit(b" = ");
             let value = match def.size {
                 // An enum of one or two bytes that says it is unsigned and holds more: before 6.0.
@@ -438,6 +495,40 @@ impl<'p, 'b> Printer<'p, 'b> {
         };
         self.out.str(attribute);
         Ok(())
+    }
+
+    /// Prints enumerators up to one that is no usual one: those whose name C does not take as it is, and
+    /// those with a value that is negative or large. Tells how many it printed and the largest value.
+    #[inline(never)]
+    fn usual_enumerators(
+        &mut self,
+        rows: impl Iterator<Item = (usize, Enumerator)>,
+        size: u64,
+    ) -> (usize, u32) {
+        let indent = self.indent + 1;
+        let limit = if size < 4 { 1 << (8 * size) } else { 1 << 32 };
+        let (mut printed, mut largest) = (0, 0);
+        for (_, e) in rows {
+            if e.value < 0 || e.value >= limit || indent > 8 {
+                break;
+            }
+            let value = e.value as u32;
+            let Some(mut line) = self.out.line() else {
+                break;
+            };
+            line.block(&[b'\t'; 8], indent);
+            let name = line.name(self.btf.name_tail(e.name));
+            line.block(b" = ", 3);
+            line.number(value);
+            line.block(b",\n", 2);
+            let Some(len) = line.end().filter(|_| name.plain) else {
+                break;
+            };
+            self.out.count(len);
+            largest = largest.max(value);
+            printed += 1;
+        }
+        (printed, largest)
     }
 
     /// An enumerator's value that is negative or needs more than 32 bits.
@@ -485,20 +576,21 @@ impl<'p, 'b> Printer<'p, 'b> {
 /// Member names seen in the scopes under way.
 #[derive(Default)]
 struct Seen {
-    names: Vec<(u64, StrOffset)>,
+    /// Half a hash, and the name.
+    names: Vec<(u32, StrOffset)>,
     /// Where the scope under way begins in `names`.
     start: usize,
     /// A bit for each hash in the scope, by its upper bits: where that is clear, the name is new.
     bits: [u64; 4],
     /// Where in `names` a hash is, once the scope has many.
-    map: BTreeMap<u64, u32>,
+    map: BTreeMap<u32, u32>,
 }
 
 /// The scope around another.
 struct Scope {
     start: usize,
     bits: [u64; 4],
-    map: BTreeMap<u64, u32>,
+    map: BTreeMap<u32, u32>,
 }
 
 impl Seen {
@@ -519,26 +611,31 @@ impl Seen {
     }
 
     /// Notes a name; true if the scope has it already.
-    #[inline]
+    #[inline(always)]
     fn repeats(&mut self, btf: &Btf<'_>, name: StrOffset, hash: u64) -> bool {
-        let (word, bit) = (hash as usize >> 62, hash >> 56 & 63);
-        let maybe = self.bits[word] >> bit & 1 != 0;
-        let repeats = maybe && self.search(btf, name, hash);
-        self.bits[word] |= 1 << bit;
-        self.names.push((hash, name));
-        repeats
+        let bit = 1 << (hash >> 56 & 63);
+        let bits = &mut self.bits[hash as usize >> 62];
+        let maybe = *bits & bit != 0;
+        *bits |= bit;
+        let half = (hash >> 24) as u32;
+        if maybe && self.search(btf, name, half) {
+            return true;
+        }
+        self.names.push((half, name));
+        false
     }
 
-    fn search(&mut self, btf: &Btf<'_>, name: StrOffset, hash: u64) -> bool {
+    #[inline(never)]
+    fn search(&mut self, btf: &Btf<'_>, name: StrOffset, half: u32) -> bool {
         let mine = &self.names[self.start..];
         let same = |other: StrOffset| other == name || btf.name(other) == btf.name(name);
         if mine.len() <= Seen::FEW {
-            return mine.iter().any(|(h, other)| *h == hash && same(*other));
+            return mine.iter().any(|(h, other)| *h == half && same(*other));
         }
         for (i, (h, _)) in mine.iter().enumerate().skip(self.map.len()) {
             self.map.entry(*h).or_insert(i as u32);
         }
-        match self.map.get(&hash).map(|i| mine[*i as usize].1) {
+        match self.map.get(&half).map(|i| mine[*i as usize].1) {
             None => false,
             // Two names of one hash: look at all.
             Some(other) => same(other) || mine.iter().any(|(_, other)| same(*other)),

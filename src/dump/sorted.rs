@@ -1,6 +1,6 @@
 //! The order of names.
 
-use super::block::{KEEP, at_block, compare_names, judge};
+use super::block::compare_names;
 use super::defs::{Defs, Slot};
 use crate::btf::{Btf, Enumerator, StrOffset, TypeId};
 use std::cmp::Ordering;
@@ -8,45 +8,116 @@ use std::cmp::Ordering;
 /// A named definition's place in the order of names.
 #[derive(Clone, Copy)]
 pub(super) struct Named {
-    /// The name's first 16 bytes, big-endian, padded with zeros.
-    pub key: u128,
-    pub at: StrOffset,
-    pub typedef: bool,
-    pub slot: Slot,
+    /// Eight bytes of the name: those by which the sort told it from its neighbours.
+    key: u64,
+    at: StrOffset,
+    /// The slot, and whether it is a typedef's.
+    of: u32,
 }
 
-/// A name's first 16 bytes as a number that orders as the bytes do; 0 for the empty name.
+const TYPEDEF: u32 = 1 << 31;
+
+impl Named {
+    #[inline]
+    pub fn new(btf: &Btf<'_>, at: StrOffset, slot: Slot, typedef: bool) -> Named {
+        Named {
+            key: name_key(btf.name_tail(at)),
+            at,
+            of: if typedef { slot | TYPEDEF } else { slot },
+        }
+    }
+
+    #[inline]
+    pub fn slot(&self) -> Slot {
+        self.of & !TYPEDEF
+    }
+
+    #[inline]
+    pub fn typedef(&self) -> bool {
+        self.of & TYPEDEF != 0
+    }
+
+    /// The same name and namespace, borne by another.
+    pub fn with(self, slot: Slot) -> Named {
+        let of = self.of & TYPEDEF | slot;
+        Named { of, ..self }
+    }
+
+    /// Whether it shares name and namespace with its neighbour in a sorted list.
+    #[inline]
+    pub fn is_like(&self, btf: &Btf<'_>, next: &Named) -> bool {
+        self.key == next.key && compare_named(btf, self, next).is_eq()
+    }
+}
+
+/// A name's first eight bytes as a number that orders as the bytes do; 0 for the empty name.
 #[inline]
-pub(super) fn sort_key(tail: &[u8]) -> u128 {
-    let block = at_block(tail, 0).unwrap_or_else(|| {
-        let mut block = [0; 16];
-        block[..tail.len()].copy_from_slice(tail);
-        u128::from_le_bytes(block)
-    });
-    (block & KEEP[judge(block).len()]).swap_bytes()
+pub(super) fn name_key(tail: &[u8]) -> u64 {
+    let word = match tail.first_chunk::<8>() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => {
+            let mut word = [0; 8];
+            word[..tail.len()].copy_from_slice(tail);
+            u64::from_le_bytes(word)
+        }
+    };
+    // The lowest of these bits is that of the first NUL.
+    let nul = word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080;
+    let before = (nul & nul.wrapping_neg()) >> 7;
+    (word & before.wrapping_sub(1)).swap_bytes()
 }
 
 /// Sorts by name, namespace and type id.
 pub(super) fn sort_named(btf: &Btf<'_>, named: &mut [Named]) {
-    // By numbers first: comparisons without a branch.
+    sort_from(btf, named, 0);
+}
+
+/// Sorts names that are the same up to `depth`, where their keys begin. By numbers: comparisons without a
+/// branch.
+fn sort_from(btf: &Btf<'_>, named: &mut [Named], depth: usize) {
+    const DEEPEST: usize = 64;
     named.sort_unstable_by_key(|n| n.key);
-    for run in named
-        .chunk_by_mut(|a, b| a.key == b.key)
-        .filter(|run| run.len() > 1)
-    {
-        run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.slot.cmp(&b.slot)));
+    let same_key = |a: &Named, b: &Named| a.key == b.key;
+    for run in named.chunk_by_mut(same_key).filter(|run| run.len() > 1) {
+        let ended = run.first().is_some_and(|n| n.key & 0xff == 0);
+        if ended {
+            run.sort_unstable_by_key(|n| n.of);
+        } else if depth == DEEPEST {
+            run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.of.cmp(&b.of)));
+        } else {
+            let depth = depth + 8;
+            for n in &mut *run {
+                n.key = name_key(btf.name_tail(StrOffset(n.at.0 + depth as u32)));
+            }
+            sort_from(btf, run, depth);
+        }
     }
 }
 
 /// By name, then by namespace: tags before typedefs.
 pub(super) fn compare_named(btf: &Btf<'_>, a: &Named, b: &Named) -> Ordering {
-    a.key
-        .cmp(&b.key)
-        .then_with(|| match a.at == b.at {
-            true => Ordering::Equal,
-            false => compare_names(btf.name_tail(a.at), btf.name_tail(b.at)),
-        })
-        .then(a.typedef.cmp(&b.typedef))
+    let names = match a.at == b.at {
+        true => Ordering::Equal,
+        false => compare_names(btf.name_tail(a.at), btf.name_tail(b.at)),
+    };
+    names.then(a.typedef().cmp(&b.typedef()))
+}
+
+/// Puts two lists that were sorted by themselves into one order; what shares a name goes by `rank`.
+pub(super) fn merge_named(
+    btf: &Btf<'_>,
+    named: &mut Vec<Named>,
+    more: Vec<Named>,
+    rank: impl Fn(Slot) -> u32,
+) {
+    named.extend(more);
+    for n in &mut *named {
+        // Keys of two lists do not compare.
+        n.key = 0;
+    }
+    let rank = |n: &Named| (rank(n.slot()), n.slot());
+    // Stable, and quick on what is in order already.
+    named.sort_by(|a, b| compare_named(btf, a, b).then_with(|| rank(a).cmp(&rank(b))));
 }
 
 /// Those of a sorted list that share a name and namespace with `like`.
@@ -60,13 +131,8 @@ impl Defs {
     /// Whether some definition of this namespace bears exactly this name.
     pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
         let tail = [name, b"\0"].concat();
-        let key = sort_key(&tail);
-        let less = |n: &Named| {
-            n.key
-                .cmp(&key)
-                .then_with(|| btf.name(n.at).cmp(name))
-                .then(n.typedef.cmp(&typedef))
-        };
+        let less =
+            |n: &Named| compare_names(btf.name_tail(n.at), &tail).then(n.typedef().cmp(&typedef));
         self.named.binary_search_by(less).is_ok()
     }
 }

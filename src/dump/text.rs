@@ -1,13 +1,14 @@
-//! The output buffer. Names are copied eight bytes at a time and judged as they are copied.
+//! The output buffer. Names are copied sixteen bytes at a time and judged as they are copied.
 
-use super::block::{KEEP, at_block, judge};
+use super::block::{Judged, KEEP, judge};
 use super::names;
 
-/// The text being written.
-pub(super) struct Text {
-    /// Initialised to its end, so that a block can be stored whole and its length counted afterwards.
-    buf: Vec<u8>,
+/// The text being written, into room that is there from the start: pages are taken as they are written.
+pub(super) struct Text<'t> {
+    room: &'t mut [u8],
     len: usize,
+    /// The room did not suffice, and what stands in it is of no use.
+    full: bool,
 }
 
 /// How a name, read to its NUL, can be written.
@@ -21,75 +22,77 @@ pub(super) struct Scan {
     pub plain: bool,
 }
 
-/// Reads the name at the start of `tail`, which goes on beyond its NUL.
-#[inline]
-pub(super) fn scan(tail: &[u8]) -> Scan {
-    // Most names end in their first sixteen bytes.
-    let Some(block) = at_block(tail, 0) else {
-        return scan_last(tail);
-    };
-    let judged = judge(block);
-    let len = judged.len();
+/// Reads the name at the start of `tail`, which goes on beyond its NUL. Each block of it is handed over,
+/// with how many of its bytes are the name's.
+#[inline(always)]
+fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; 16], usize)) -> Scan {
+    // Most names end in their first block.
+    let (block, judged) = block(tail);
+    let mut len = judged.len();
+    let mut fine = judged.is_fine(len);
+    block_of(&block, len);
+    let kept = u128::from_le_bytes(block) & KEEP[len];
+    let first = kept as u64;
+    let mut hash = add(0, kept);
     if len == 16 {
-        return scan_long(tail);
+        let mut rest = tail;
+        loop {
+            rest = rest.get(16..).unwrap_or_default();
+            let (block, judged) = self::block(rest);
+            let here = judged.len();
+            block_of(&block, here);
+            fine &= judged.is_fine(here);
+            hash = add(hash, u128::from_le_bytes(block) & KEEP[here]);
+            len += here;
+            if here < 16 {
+                break;
+            }
+        }
     }
-    let block = block & KEEP[len];
     Scan {
         len,
-        hash: add(0, block) ^ (len as u64) << 56,
-        plain: judged.is_fine(len) && is_plain(block as u64, tail, len),
+        hash,
+        plain: fine && is_plain(first, tail, len),
     }
 }
 
-fn scan_long(tail: &[u8]) -> Scan {
-    let (mut at, mut hash, mut fine) = (0, 0u64, true);
-    loop {
-        let Some(block) = at_block(tail, at) else {
-            return scan_last(tail);
-        };
-        let judged = judge(block);
-        let len = judged.len();
-        fine &= judged.is_fine(len);
-        hash = add(hash, block & KEEP[len]);
-        at += len;
-        if len < 16 {
-            let first = at_block(tail, 0).unwrap_or_default() as u64;
-            return Scan {
-                len: at,
-                hash: hash ^ (at as u64) << 56,
-                plain: fine && is_plain(first, tail, at),
-            };
-        }
-    }
+/// A name's next block.
+#[inline(always)]
+fn block(rest: &[u8]) -> ([u8; 16], Judged) {
+    let block = match rest.first_chunk::<16>() {
+        Some(block) => *block,
+        None => last_block(rest),
+    };
+    (block, judge(u128::from_le_bytes(block)))
 }
 
 /// Adds a block to a hash.
-#[inline]
+#[inline(always)]
 fn add(hash: u64, block: u128) -> u64 {
-    mix(mix(hash ^ block as u64) ^ (block >> 64) as u64)
+    let x = hash ^ block as u64 ^ ((block >> 64) as u64).rotate_left(29);
+    let x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    x ^ x >> 32
 }
 
-/// As [`scan`], where the strings end before a whole word does.
+/// The last bytes of the strings, filled up.
 #[cold]
-fn scan_last(tail: &[u8]) -> Scan {
-    let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
-    let mut padded = tail[..len].to_vec();
-    padded.extend_from_slice(&[0; 32]);
-    scan(&padded)
+fn last_block(rest: &[u8]) -> [u8; 16] {
+    let mut block = [0; 16];
+    block[..rest.len()].copy_from_slice(rest);
+    block
+}
+
+/// Reads the name at the start of `tail`.
+pub(super) fn scan(tail: &[u8]) -> Scan {
+    read(tail, |_, _| ())
 }
 
 /// What is left to ask of an identifier, `first` being its first eight bytes.
-#[inline]
+#[inline(always)]
 fn is_plain(first: u64, tail: &[u8], len: usize) -> bool {
     len > 0
         && !(first as u8).is_ascii_digit()
         && !(names::may_be_reserved(first, tail, len) && names::is_reserved(&tail[..len]))
-}
-
-#[inline]
-fn mix(x: u64) -> u64 {
-    let x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    x ^ x >> 29
 }
 
 /// A short text in a block that is copied whole.
@@ -119,44 +122,52 @@ impl Word {
     }
 }
 
-/// Bytes that are always free at the end of the buffer.
-const SLACK: usize = 64;
+/// Bytes that are always free at the end of the room, so that a block can be stored whole and its length
+/// counted afterwards.
+pub(super) const SLACK: usize = 1024;
 
-impl Text {
-    /// An empty text with room for `capacity` bytes; pages are taken as they are written.
-    pub fn new(capacity: usize) -> Text {
-        Text {
-            buf: vec![0; capacity + SLACK],
-            len: 0,
-        }
+impl<'t> Text<'t> {
+    /// An empty text in this room.
+    pub fn new(room: &'t mut [u8]) -> Text<'t> {
+        let full = room.len() <= SLACK;
+        Text { room, len: 0, full }
     }
 
+    /// Hands on what stands there, and goes on behind it.
+    pub fn part(&mut self) -> &'t [u8] {
+        let (done, rest) = std::mem::take(&mut self.room).split_at_mut(self.len);
+        self.full |= rest.len() <= SLACK;
+        (self.room, self.len) = (rest, 0);
+        done
+    }
+
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// The text, as the bytes that it is.
-    pub fn into_bytes(mut self) -> Vec<u8> {
-        self.buf.truncate(self.len);
-        self.buf
+    /// Whether the room has not sufficed.
+    pub fn is_full(&self) -> bool {
+        self.full
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.buf[..self.len]
+        &self.room[..self.len]
     }
 
     pub fn last(&self) -> Option<u8> {
         self.as_bytes().last().copied()
     }
 
-    pub fn truncate(&mut self, len: usize) {
-        self.len = len.min(self.len);
+    /// Takes back the last `n` bytes.
+    pub fn take_back(&mut self, n: usize) {
+        self.len = self.len.saturating_sub(n);
     }
 
     /// Inserts text before the byte at `at`.
     pub fn insert(&mut self, at: usize, text: &str) {
-        let behind = self.buf[at..self.len].to_vec();
-        self.len = at;
+        let behind = self.room.get(at..self.len).unwrap_or_default().to_vec();
+        self.len = self.len.min(at);
         self.str(text);
         self.bytes(&behind);
     }
@@ -164,33 +175,44 @@ impl Text {
     #[inline]
     fn advance(&mut self, by: usize) {
         self.len += by;
-        if self.len + SLACK > self.buf.len() {
-            self.grow();
+        if self.len + SLACK > self.room.len() {
+            (self.len, self.full) = (0, true);
         }
     }
 
-    #[cold]
-    fn grow(&mut self) {
-        // Doubled while it is small; a large one is moved, not copied, and so may grow by steps.
-        let step = self.buf.len().min(4 << 20);
-        let want = (self.len + SLACK).max(self.buf.len() + step);
-        // Else the vector doubles by itself.
-        self.buf.reserve_exact(want - self.buf.len());
-        self.buf.resize(want, 0);
+    /// Room for a line, to be counted once it is written.
+    #[inline(always)]
+    pub fn line(&mut self) -> Option<Line<'_>> {
+        let room = self.room.get_mut(self.len..)?.first_chunk_mut()?;
+        Some(Line { room, at: 0 })
+    }
+
+    /// Counts a line.
+    #[inline(always)]
+    pub fn count(&mut self, line: usize) {
+        self.advance(line);
     }
 
     /// Text whose length the compiler knows, up to the slack.
-    #[inline]
+    #[inline(always)]
     pub fn lit<const N: usize>(&mut self, text: &[u8; N]) {
+        self.block(text, N);
+    }
+
+    /// The first `len` bytes of a block.
+    #[inline(always)]
+    pub fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         const { assert!(N <= SLACK) };
-        self.buf[self.len..self.len + N].copy_from_slice(text);
-        self.advance(N);
+        let room = self.room.get_mut(self.len..).unwrap_or_default();
+        if let Some(room) = room.first_chunk_mut::<N>() {
+            *room = *block;
+        }
+        self.advance(len);
     }
 
     #[inline]
     pub fn word(&mut self, word: &Word) {
-        self.buf[self.len..self.len + 32].copy_from_slice(&word.block);
-        self.advance(word.len);
+        self.block(&word.block, word.len);
     }
 
     pub fn str(&mut self, text: &str) {
@@ -198,8 +220,11 @@ impl Text {
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(SLACK) {
-            self.buf[self.len..self.len + chunk.len()].copy_from_slice(chunk);
+        for chunk in bytes.chunks(SLACK / 2) {
+            let room = self.room.get_mut(self.len..).unwrap_or_default();
+            if let Some(room) = room.get_mut(..chunk.len()) {
+                room.copy_from_slice(chunk);
+            }
             self.advance(chunk.len());
         }
     }
@@ -208,14 +233,16 @@ impl Text {
     #[inline(always)]
     pub fn copy(&mut self, tail: &[u8], len: usize) {
         // Fixed sizes take a few instructions; what is copied too much is written over.
-        if len <= 32
-            && let Some(block) = tail.first_chunk::<32>()
-        {
-            self.buf[self.len..self.len + 32].copy_from_slice(block);
-            self.advance(len);
-        } else {
-            self.bytes(&tail[..len]);
+        match tail.first_chunk::<32>() {
+            Some(block) if len <= 32 => self.block(block, len),
+            _ => self.bytes(&tail[..len]),
         }
+    }
+
+    /// Copies the name at the start of `tail` as it is, and tells how it should have been written.
+    #[inline(always)]
+    pub fn name(&mut self, tail: &[u8]) -> Scan {
+        read(tail, |block, len| self.block(block, len))
     }
 
     #[inline]
@@ -231,8 +258,7 @@ impl Text {
             self.lit(TABS);
             left -= 8;
         }
-        self.buf[self.len..self.len + 8].copy_from_slice(TABS);
-        self.advance(left);
+        self.block(TABS, left);
     }
 
     #[inline]
@@ -252,6 +278,77 @@ impl Text {
             n /= 10;
         }
         self.bytes(&digits[at..]);
+    }
+}
+
+/// A line under way, to be written in another way if it turns out not to fit.
+pub(super) struct Line<'l> {
+    room: &'l mut [u8; SLACK],
+    /// Bytes so far; all of the room once something did not fit.
+    at: usize,
+}
+
+impl Line<'_> {
+    /// Its length, if it fits.
+    #[inline(always)]
+    pub fn end(self) -> Option<usize> {
+        (self.at < SLACK).then_some(self.at)
+    }
+
+    /// The first `len` bytes of a block.
+    #[inline(always)]
+    pub fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
+        let room = self.room.get_mut(self.at..).unwrap_or_default();
+        match room.first_chunk_mut::<N>() {
+            Some(room) => {
+                *room = *block;
+                self.at += len;
+            }
+            None => self.at = SLACK,
+        }
+    }
+
+    /// The first `len` bytes of a text that goes on beyond them.
+    #[inline(always)]
+    pub fn copy(&mut self, mut tail: &[u8], len: usize) {
+        let end = self.at + len;
+        loop {
+            let room = self.room.get_mut(self.at..).unwrap_or_default();
+            let (Some(room), Some(block)) = (room.first_chunk_mut::<32>(), tail.first_chunk())
+            else {
+                self.at = SLACK;
+                return;
+            };
+            *room = *block;
+            self.at += 32;
+            if self.at >= end {
+                self.at = end;
+                return;
+            }
+            tail = tail.get(32..).unwrap_or_default();
+        }
+    }
+
+    /// The name at the start of `tail`.
+    #[inline(always)]
+    pub fn name(&mut self, tail: &[u8]) -> Scan {
+        read(tail, |block, len| self.block(block, len))
+    }
+
+    #[inline(always)]
+    pub fn number(&mut self, n: u32) {
+        if n < 10 {
+            return self.block(&[b'0' + n as u8], 1);
+        }
+        let mut digits = [b'0'; 16];
+        let (mut left, mut len) = (n, 0);
+        while left > 0 {
+            len += 1;
+            digits[16 - len] = b'0' + (left % 10) as u8;
+            left /= 10;
+        }
+        let digits = u128::from_le_bytes(digits) >> (8 * (16 - len));
+        self.block(&digits.to_le_bytes(), len);
     }
 }
 
@@ -297,7 +394,8 @@ mod tests {
 
     #[test]
     fn text_is_what_was_written() {
-        let mut text = Text::new(0);
+        let mut room = vec![0; 100_000];
+        let mut text = Text::new(&mut room);
         let mut want = String::new();
         for i in 0..300u64 {
             text.word(&Word::new("struct "));
@@ -313,6 +411,6 @@ mod tests {
         }
         text.insert(7, "big ");
         want.insert_str(7, "big ");
-        assert_eq!(String::from_utf8(text.into_bytes()).unwrap(), want);
+        assert_eq!(std::str::from_utf8(text.as_bytes()).unwrap(), want);
     }
 }

@@ -12,6 +12,7 @@ mod open;
 mod plan;
 mod publish;
 pub mod read;
+mod run;
 #[cfg(feature = "s3")]
 mod s3;
 
@@ -26,10 +27,9 @@ pub use error::Error;
 pub use fs::FsStore;
 pub use kernel::{Kernel, KernelError, Made};
 pub use open::{S3Counts, S3Options, open};
-pub use publish::{
-    Contents, Done, Manner, PublishError, Step, look, objects, publish, publish_and_look,
-};
+pub use publish::{Contents, Done, Manner, PublishError, Step, look, objects, publish_and_look};
 pub use read::ReadError;
+pub use run::publish;
 #[cfg(feature = "s3")]
 pub use s3::S3Store;
 

@@ -7,7 +7,7 @@ use super::publish::Done;
 use std::time::Duration;
 
 /// What was found under a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Found {
     Absent,
     /// It is there, and as far as it was looked at, it is what it should be.
@@ -17,7 +17,7 @@ pub(super) enum Found {
 }
 
 /// What is known so far. `None`: not looked at yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Seen {
     pub reference: Option<Done>,
     /// What shows that the kernel is published: its manifest, or of BTF that cannot be read the BTF itself.
@@ -116,4 +116,180 @@ pub(super) fn pause(look: u32, chance: f64) -> Duration {
 /// first loses it at half time or so, three within the next fifteenth of it.
 pub(super) fn patience(most: Duration, chance: f64) -> Duration {
     most.mul_f64(chance.clamp(0.0, 1.0).sqrt().sqrt().sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// A store of one kernel's objects, and publishers of it that may die after every single write.
+    #[derive(Clone, Default, PartialEq, Eq, Hash, Debug)]
+    struct World {
+        reference: bool,
+        btf: bool,
+        header: bool,
+        manifest: bool,
+        index: bool,
+        publishers: [Seen; 3],
+    }
+
+    const HABITS: Habits = Habits {
+        replaces: false,
+        patience: Duration::from_secs(2),
+        has_manifest: true,
+    };
+
+    fn put(there: &mut bool) -> Done {
+        match std::mem::replace(there, true) {
+            true => Done::Present,
+            false => Done::Wrote,
+        }
+    }
+
+    fn found(there: bool) -> Found {
+        match there {
+            true => Found::Same,
+            false => Found::Absent,
+        }
+    }
+
+    /// The worlds that one step of one publisher leads to. Writing two blobs is done in either order, or cut
+    /// short between them.
+    fn step(world: &World, who: usize) -> Vec<World> {
+        let mut next = world.clone();
+        let mut seen = next.publishers[who].clone();
+        let act = super::next(&seen, HABITS);
+        match act {
+            Act::Reference => seen.reference = Some(put(&mut next.reference)),
+            Act::LookForSign => seen.sign = Some(found(next.manifest)),
+            Act::Wait => {
+                seen.waited += Duration::from_secs(1);
+                seen.sign = None;
+            }
+            Act::LookAtBlobs => seen.blobs = Some(vec![found(next.btf), found(next.header)]),
+            Act::WriteBlobs => {
+                let mut cut = Vec::new();
+                let absent: Vec<bool> = seen
+                    .blobs
+                    .iter()
+                    .flatten()
+                    .map(|f| *f == Found::Absent)
+                    .collect();
+                for (btf, header) in [(true, false), (false, true)] {
+                    let mut other = next.clone();
+                    other.btf |= btf && absent[0];
+                    other.header |= header && absent[1];
+                    // It is dead, and begins anew.
+                    other.publishers[who] = Seen::default();
+                    cut.push(other);
+                }
+                next.btf |= absent[0];
+                next.header |= absent[1];
+                seen.blobs_done = Some(vec![Done::Wrote; 2]);
+                next.publishers[who] = seen;
+                cut.push(next);
+                return cut;
+            }
+            Act::WriteManifest => match put(&mut next.manifest) {
+                Done::Wrote => seen.manifest = Some(Done::Wrote),
+                _ => {
+                    seen.sign = None;
+                    seen.overtaken += 1;
+                }
+            },
+            Act::ReplaceManifest => unreachable!("agents replace nothing"),
+            Act::LeaveManifest(done) => seen.manifest = Some(done),
+            Act::Index => {
+                next.index = true;
+                seen.indexed = true;
+            }
+            Act::Finished => return vec![],
+        }
+        next.publishers[who] = seen;
+        vec![next]
+    }
+
+    #[test]
+    fn three_publishers_that_die_anywhere_never_leave_a_manifest_without_blobs_and_always_finish() {
+        let mut known = HashSet::new();
+        let mut todo = vec![World::default()];
+        let mut finished = 0;
+        while let Some(world) = todo.pop() {
+            if !known.insert(world.clone()) {
+                continue;
+            }
+            assert!(!world.manifest || (world.btf && world.header), "{world:?}");
+            assert!(world.reference || !world.btf && !world.header, "{world:?}");
+            let mut moved = false;
+            for who in 0..world.publishers.len() {
+                let steps = step(&world, who);
+                moved |= !steps.is_empty();
+                todo.extend(steps);
+                // Or it dies here, and begins anew.
+                let mut dead = world.clone();
+                dead.publishers[who] = Seen::default();
+                todo.push(dead);
+            }
+            // Once all have finished with nothing in the way, everything is there.
+            if !moved {
+                finished += 1;
+                let all = [
+                    world.reference,
+                    world.btf,
+                    world.header,
+                    world.manifest,
+                    world.index,
+                ];
+                assert_eq!(all, [true; 5], "{world:?}");
+            }
+        }
+        println!("{} worlds, {finished} at rest", known.len());
+        assert!(known.len() > 1000 && finished > 0);
+    }
+
+    #[test]
+    fn a_wrong_manifest_is_replaced_by_who_knows_and_left_by_others() {
+        let seen = Seen {
+            reference: Some(Done::Present),
+            sign: Some(Found::Other),
+            blobs: Some(vec![]),
+            blobs_done: Some(vec![]),
+            ..Seen::default()
+        };
+        assert_eq!(next(&seen, HABITS), Act::LeaveManifest(Done::Disagrees));
+        let person = Habits {
+            replaces: true,
+            ..HABITS
+        };
+        assert_eq!(next(&seen, person), Act::ReplaceManifest);
+        // One that comes and goes ends too.
+        let restless = Seen {
+            sign: Some(Found::Absent),
+            overtaken: OVERTAKEN,
+            waited: HABITS.patience,
+            ..seen
+        };
+        assert_eq!(next(&restless, person), Act::LeaveManifest(Done::Disagrees));
+    }
+
+    #[test]
+    fn of_many_whose_patience_is_tried_a_few_lose_it_first() {
+        let most = Duration::from_secs(15);
+        let mut chance = super::super::chance::Chance::new(7);
+        for (waiting, few) in [(200, 6), (5000, 10)] {
+            let mut ends: Vec<Duration> = (0..waiting)
+                .map(|_| patience(most, chance.next()))
+                .collect();
+            ends.sort();
+            // By when the first has sent what is missing.
+            let sent = ends[0] + Duration::from_secs(1);
+            let begun = ends.iter().filter(|end| **end < sent).count();
+            assert!(begun <= few, "{begun} of {waiting} began");
+            assert!(*ends.last().unwrap() <= most);
+        }
+        assert!(
+            pause(0, 0.5) < Duration::from_millis(500) && pause(99, 1.0) <= Duration::from_secs(8)
+        );
+    }
 }

@@ -1,21 +1,30 @@
 //! The integration tests: one binary, a module per subject.
 
 mod admission;
+#[cfg(feature = "cluster")]
+mod agent;
 mod canonical;
 mod cli;
+mod collection;
 mod conformance;
+#[cfg(feature = "cluster")]
+mod controller;
 mod diff;
 mod generated;
 mod golden;
 mod header;
 mod hostile;
+mod import;
 mod layout_check;
+mod mirror;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
 mod s3;
 mod seeds;
 mod servers;
+mod site;
 mod store;
+mod store_refs;
 mod support;
 mod tool;

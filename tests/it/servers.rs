@@ -1,5 +1,6 @@
 //! The test bed itself: real servers start, answer, come back, and leave nothing behind.
 
+use crate::support::servers::api::{MERGE, runtime};
 use crate::support::servers::kubernetes::{ControlPlane, Version, shared};
 use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY, Scheme};
 use std::path::Path;
@@ -56,11 +57,12 @@ fn curl(server: &S3Server, args: &[&str], path: &str) -> String {
 #[test]
 fn both_api_servers_are_of_the_version_asked_for() {
     for version in Version::ALL {
-        let answer = shared(version).admin().get("/version").success();
-        let said = answer["gitVersion"].as_str().unwrap();
+        let client = shared(version).admin().client();
+        let answer = runtime().block_on(client.apiserver_version()).unwrap();
+        let said = answer.git_version;
         let minor = version.minor();
         assert!(said.starts_with(&format!("v{minor}.")), "{said}");
-        assert_eq!(answer["minor"], minor.trim_start_matches("1."));
+        assert_eq!(answer.minor, minor.trim_start_matches("1."));
     }
 }
 
@@ -89,6 +91,32 @@ fn a_killed_api_server_comes_back_with_what_it_knew() {
     plane.start_api_server();
     let known = plane.admin().get("/api/v1/nodes/a").success();
     assert_eq!(known["metadata"]["name"], "a");
+}
+
+#[test]
+fn after_a_compaction_and_a_restart_an_old_watch_is_told_gone() {
+    let plane = ControlPlane::start(Version::Newest);
+    let node = serde_json::json!({"metadata": {"name": "a"}});
+    let made = plane.admin().post("/api/v1/nodes", &node).success();
+    let version = made["metadata"]["resourceVersion"].as_str().unwrap();
+    let label = serde_json::json!({"metadata": {"labels": {"x": "1"}}});
+    plane
+        .admin()
+        .patch("/api/v1/nodes/a", MERGE, &label)
+        .success();
+    let watch = format!("/api/v1/nodes?watch=1&resourceVersion={version}&timeoutSeconds=1");
+    let still_known = plane.admin().get(&watch).success();
+    assert_eq!(still_known["type"], "MODIFIED", "{still_known}");
+    plane.kill_api_server();
+    plane.compact_etcd();
+    plane.start_api_server();
+    let gone = plane.admin().get(&watch);
+    let code = if gone.status == 200 {
+        &gone.body["object"]["code"]
+    } else {
+        &gone.body["code"]
+    };
+    assert_eq!(code, 410, "{gone:?}");
 }
 
 #[test]

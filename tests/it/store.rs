@@ -581,8 +581,8 @@ fn mix_ups_are_refused_and_nothing_is_written() {
         ),
         (&["publish", "prog.o"], "not a kernel"),
         (
-            &["publish", "k.btf", "--store", "s3://bucket/x"],
-            "only local folders",
+            &["publish", "k.btf", "--store", "gs://bucket/x"],
+            "s3://BUCKET/PREFIX",
         ),
         (&["publish", "k.btf", "--store", "k.btf"], "not a folder"),
         (&["publish", "k.btf", "--store", ""], "no folder is named"),

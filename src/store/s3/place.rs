@@ -24,7 +24,11 @@ impl Place {
         if let Err(problem) = check_bucket(bucket) {
             return refuse(problem);
         }
-        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        let prefix = match prefix {
+            // Not one slash at the end but an empty folder.
+            "/" => prefix,
+            _ => prefix.strip_suffix('/').unwrap_or(prefix),
+        };
         if let Err(problem) = check_prefix(prefix) {
             return refuse(problem);
         }

@@ -89,7 +89,7 @@ fn allowed() -> Vec<Row> {
             .then(STATUS_AT, json!("NoBTF")),
         allow("dropping every key", merge(nothing.clone())).then(STATUS_AT, Value::Null),
         allow("the first keys of a node without any", merge(published()))
-            .before(request("PATCH", "/api/v1/nodes/a", MERGE, nothing))
+            .before(request("PATCH", "/api/v1/nodes/a", MERGE, nothing.clone()))
             .then(KERNEL_AT, json!(KERNEL)),
         allow("repairing a hand edit", merge(published()))
             .before(by_hand(annotation("btfleet.dev/status", "as I like it")))
@@ -126,14 +126,34 @@ fn allowed() -> Vec<Row> {
         )
         .then(STATUS_AT, json!("Error: type 7 at 0x1c: bad")),
     ];
-    // The API server then merges the oldest managers into one.
-    let mut crowded = allow("on a node that ten others update", merge(upgraded()));
+    // The agent is the eleventh then, and the API server merges the oldest two into one. The names come before ours
+    // in the alphabet, which decides between two of the same second.
+    let mut crowded = allow("on a node that ten others update", merge(upgraded())).before(request(
+        "PATCH",
+        "/api/v1/nodes/a",
+        MERGE,
+        nothing,
+    ));
     for i in 0..10 {
-        let path = format!("/api/v1/nodes/a?fieldManager=updater-{i}");
+        let path = format!("/api/v1/nodes/a?fieldManager=an-updater-{i}");
         let body = label(&format!("example.com/updater-{i}"), "1");
         crowded = crowded.before(request("PATCH", &path, MERGE, body));
     }
     rows.push(crowded.then(DIGEST_AT, json!(OTHER)));
+    // Node feature discovery and its like write hundreds. The policies must still be within CEL's cost limits.
+    let many: serde_json::Map<String, Value> = (0..400)
+        .map(|i| (format!("feature.example.com/cpu-{i}"), json!("true")))
+        .collect();
+    let features = json!({"metadata": {"labels": many, "annotations": many}});
+    let path = "/api/v1/nodes/a?fieldManager=feature-discovery";
+    rows.push(
+        allow(
+            "on a node with hundreds of labels and annotations",
+            merge(upgraded()),
+        )
+        .before(request("PATCH", path, MERGE, features))
+        .then(DIGEST_AT, json!(OTHER)),
+    );
     let borrowed = request("PATCH", A, MERGE, annotation("example.com/theirs", "1"));
     rows.push(
         allow(

@@ -7,8 +7,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-pub const RBAC: &str = include_str!("../../../manifests/rbac.yaml");
-pub const POLICIES: &str = include_str!("../../../manifests/policies.yaml");
+/// A file of manifests/.
+pub fn manifest(name: &str) -> String {
+    let path = format!("{}/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
+}
 
 pub const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub const KERNEL: &str = "00112233445566778899aabbccddeeff";
@@ -50,7 +53,7 @@ pub struct Bed {
 impl Bed {
     pub fn new(version: Version) -> Self {
         let bed = Self::without_policies(version);
-        bed.plane.admin().apply(POLICIES);
+        bed.plane.admin().apply(&manifest("policies.yaml"));
         bed.wait_for_policies();
         bed
     }
@@ -60,7 +63,7 @@ impl Bed {
         let admin = plane.admin();
         let namespace = json!({"metadata": {"name": "btfleet"}});
         admin.post("/api/v1/namespaces", &namespace).success();
-        admin.apply(RBAC);
+        admin.apply(&manifest("rbac.yaml"));
         admin.apply(PEOPLE);
         for node in ["a", "b"] {
             admin.post("/api/v1/nodes", &node_object(node)).success();
@@ -311,12 +314,16 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-
 subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: cluster-administrator}]
 "#;
 
+// RBAC knows no "nodes/*": these are the subresources that the API server serves or asks about.
 const EVERY_VERB: &str = r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: every-verb}
 rules:
-- {apiGroups: [""], resources: [nodes, nodes/*], verbs: ["*"]}
+- apiGroups: [""]
+  resources: [nodes, nodes/status, nodes/proxy, nodes/metrics, nodes/stats, nodes/log, nodes/spec, nodes/configz,
+    nodes/healthz, nodes/pods, nodes/checkpoint]
+  verbs: ["*"]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding

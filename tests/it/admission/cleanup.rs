@@ -96,16 +96,6 @@ fn refused() -> Vec<Row> {
     };
     let mut rows = vec![
         row(
-            "setting our status",
-            KEYS,
-            annotation("btfleet.dev/status", json!("NoBTF")),
-        ),
-        row(
-            "setting our label",
-            KEYS,
-            label("btfleet.dev/kernel", json!("x")),
-        ),
-        row(
             "somebody else's annotation",
             KEYS,
             annotation("example.com/note", Value::Null),
@@ -144,6 +134,20 @@ fn refused() -> Vec<Row> {
             json!({"metadata": {"managedFields": [{}]}}),
         ),
     ];
+    for (name, body) in [
+        (
+            "setting our status",
+            annotation("btfleet.dev/status", json!("NoBTF")),
+        ),
+        ("setting our label", label("btfleet.dev/kernel", json!("x"))),
+    ] {
+        let either = [
+            (POLICY, KEYS),
+            ("btfleet-keys", "btfleet.dev keys are written by"),
+        ];
+        let expect = Expect::EitherPolicy(403, either);
+        rows.push(Row::new(name, Who::Cleanup, merge(body), expect));
+    }
     let owning = applied("a", label("example.com/pool", json!("blue")));
     rows.push(Row::new(
         "applying somebody else's label as it is",

@@ -12,12 +12,7 @@ const REFUSED: Expect = Expect::Policy(
 );
 
 fn about(kind: &str, name: &str) -> Value {
-    let version = if kind == "Lease" {
-        "coordination.k8s.io/v1"
-    } else {
-        "v1"
-    };
-    json!({"apiVersion": version, "kind": kind, "name": name})
+    json!({"apiVersion": "v1", "kind": kind, "name": name})
 }
 
 /// Of events.k8s.io/v1.
@@ -77,8 +72,11 @@ pub fn rows() -> Vec<Row> {
             REFUSED,
         ),
         row(
-            "a lease that is called like the node",
-            new("default", about("Lease", "a")),
+            "another API's kind of the same name",
+            new(
+                "default",
+                json!({"apiVersion": "example.com/v1", "kind": "Node", "name": "a"}),
+            ),
             REFUSED,
         ),
         row(

@@ -21,7 +21,8 @@ fn managers() -> Vec<Row> {
     let a = "/api/v1/nodes/a";
     let merge_as = |query: &str| request("PATCH", &format!("{a}{query}"), MERGE, published());
     let apply_as = |manager: &str| {
-        let body = super::row::applied("a", published());
+        let mut body = super::row::applied("a", published());
+        body["metadata"]["labels"]["example.com/rack"] = json!("7"); // what the operator applied
         request(
             "PATCH",
             &format!("{a}?force=true&fieldManager={manager}"),
@@ -80,6 +81,12 @@ fn entries() -> Vec<Row> {
     let emptied = merge(json!({"metadata": {"managedFields": [{}]}}));
     let removed =
         json_patch(json!([{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]));
+    let guarded = {
+        let metadata =
+            json!({"finalizers": ["example.com/guard"], "labels": {"example.com/g": "1"}});
+        let path = "/api/v1/nodes/a?fieldManager=guard";
+        request("PATCH", path, MERGE, json!({"metadata": metadata}))
+    };
     let mut rows = vec![
         Row::new("emptied", Who::Agent, emptied, refused(REMOVED)),
         Row::new(
@@ -122,11 +129,11 @@ fn entries() -> Vec<Row> {
             },
         ),
         row(
-            "the operator owns our status",
+            "the operator owns a key of ours",
             refused(CHANGED),
             |entries| {
                 let operator = &mut of(entries, "operator")["fieldsV1"];
-                operator["f:metadata"]["f:annotations"]["f:btfleet.dev/status"] = json!({});
+                operator["f:metadata"]["f:annotations"]["f:btfleet.dev/generator"] = json!({});
             },
         ),
         row(
@@ -152,6 +159,24 @@ fn entries() -> Vec<Row> {
                 .unwrap()
                 .remove("f:taints");
         }),
+        row("kubelet owns a label less", refused(CHANGED), |entries| {
+            let kubelet = &mut of(entries, "kubelet")["fieldsV1"]["f:metadata"]["f:labels"];
+            let labels = kubelet.as_object_mut().unwrap();
+            labels.remove("f:example.com/pool").unwrap();
+        }),
+        row(
+            "the guard owns its finalizer no more",
+            refused(CHANGED),
+            |entries| {
+                let guard = &mut of(entries, "guard")["fieldsV1"]["f:metadata"];
+                guard
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("f:finalizers")
+                    .unwrap();
+            },
+        )
+        .before(guarded),
         row(
             "kubelet's update is an apply",
             refused(CHANGED),

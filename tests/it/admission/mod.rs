@@ -73,3 +73,26 @@ fn without_the_policies_every_row_that_a_policy_refuses_fails() {
     }
     assert!(passed.is_empty(), "{passed:?}");
 }
+
+#[test]
+fn every_validation_of_every_policy_has_a_row() {
+    let objects: Vec<serde_json::Value> =
+        serde_saphyr::from_multiple(&bed::manifest("policies.yaml")).unwrap();
+    let rows = rows();
+    let mut validations = 0;
+    for policy in objects
+        .iter()
+        .filter(|o| o["spec"]["validations"].is_array())
+    {
+        let name = policy["metadata"]["name"].as_str().unwrap();
+        for validation in policy["spec"]["validations"].as_array().unwrap() {
+            validations += 1;
+            let message = validation["message"].as_str();
+            // The one with a messageExpression names the node.
+            let message = message.unwrap_or("this token is for node a, not for b");
+            let found = rows.iter().any(|row| row.is_refused_by(name, message));
+            assert!(found, "{name}: no row is refused with {message:?}");
+        }
+    }
+    assert!(validations > 15, "{validations}");
+}

@@ -1,6 +1,6 @@
 //! manifests/rbac.yaml gives each account what it needs and not one verb more: the API server's own authorizer says.
 
-use super::bed::RBAC;
+use super::bed::manifest;
 use crate::support::servers::kubernetes::{ControlPlane, Version};
 use serde_json::json;
 
@@ -66,7 +66,7 @@ fn each_account_may_what_it_needs_and_nothing_else() {
     let admin = plane.admin();
     let namespace = json!({"metadata": {"name": "btfleet"}});
     admin.post("/api/v1/namespaces", &namespace).success();
-    admin.apply(RBAC);
+    admin.apply(&manifest("rbac.yaml"));
     let may = |account: &str, (group, resource, namespace, name), verb: &str| {
         let (resource, subresource) = resource_and_sub(resource);
         let review = json!({"spec": {

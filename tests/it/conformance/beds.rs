@@ -1,7 +1,7 @@
 //! The stores that the suite runs over: each test gets one of its own, empty.
 
-use crate::support::stores::{Faulty, MemoryStore};
-use btfleet::store::{FsStore, Store};
+use crate::support::stores::{self, Faulty, MemoryStore};
+use btfleet::store::{FsStore, Store, open};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ pub struct Bed {
     pub plain: Arc<dyn Store>,
     /// Time stands still while nothing happens: a test may wait for minutes.
     pub paused: bool,
+    /// The server's conditional writes are two steps, between which others may come.
+    pub lax: bool,
     _keep: Box<dyn Any>,
 }
 
@@ -22,6 +24,7 @@ impl Bed {
             store: Arc::new(Faulty::new(plain.clone())),
             plain,
             paused,
+            lax: false,
             _keep: Box::new(keep),
         }
     }
@@ -38,6 +41,22 @@ pub async fn folder() -> Bed {
     let place = dir.path().join("store").display().to_string();
     let store = Arc::new(FsStore::open(&place).unwrap());
     Bed::new(store, true, dir)
+}
+
+pub async fn versitygw() -> Bed {
+    at(&stores::versitygw().url()).await
+}
+
+pub async fn s3s() -> Bed {
+    let mut bed = at(&stores::s3s().url()).await;
+    bed.lax = true;
+    bed
+}
+
+/// One server for all tests; each has a prefix of its own.
+async fn at(url: &str) -> Bed {
+    let store = open(&stores::new_place(), &stores::options(url)).await;
+    Bed::new(store.unwrap(), false, ())
 }
 
 /// Runs a case over a new store.

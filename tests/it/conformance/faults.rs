@@ -2,13 +2,12 @@
 
 use super::Bed;
 use super::kernels::{
-    assert_no_manifest_without_blobs, assert_whole, cluster, hasty, keys, large, persist, put,
-    small, wanted,
+    assert_no_half, assert_whole, cluster, hasty, keys, large, persist, put, small, until_death,
+    wanted,
 };
 use crate::support::stores::Fault;
 use btfleet::artifact::Object;
 use btfleet::store::{Manner, PublishError, Store};
-use std::time::Duration;
 
 /// Everything out of the store.
 pub async fn wipe(store: &dyn Store) {
@@ -18,42 +17,28 @@ pub async fn wipe(store: &dyn Store) {
     }
 }
 
-/// Publishes until call number `step` never returns; gives whether it came that far.
-async fn die(
-    bed: &Bed,
-    kernel: &btfleet::store::Kernel,
-    manner: Manner,
-    step: u64,
-    how: Fault,
-) -> bool {
-    bed.store.plan(move |n, _| (n == step).then_some(how));
-    let owner = cluster("c1");
-    let publishing = put(&*bed.store, kernel, &owner, manner);
-    // Dead is who has nothing more to do: the call hangs, and what ran beside it has ended.
-    let died = tokio::time::timeout(Duration::from_millis(1500), publishing).await;
-    bed.store.heal();
-    died.is_err()
-}
-
 pub async fn a_crash_between_any_two_steps_is_healed_by_the_next_run(bed: &Bed) {
-    let (kernel, owner) = (small("task"), cluster("c1"));
+    let owner = cluster("c1");
     let mut crashes = 0;
-    for manner in [Manner::Thorough, hasty(1)] {
+    for (who, manner) in [("person", Manner::Thorough), ("agent", hasty(1))] {
         for how in [Fault::DieBefore, Fault::DieAfter] {
             for step in 0.. {
-                wipe(&*bed.plain).await;
-                if !die(bed, &kernel, manner, step, how).await {
+                let kernel = small(&format!("{who}{how:?}{step}"));
+                bed.store.plan(move |n, _| (n == step).then_some(how));
+                let died = until_death(&bed.store, &kernel, &owner, manner).await;
+                bed.store.heal();
+                if !died {
                     break;
                 }
                 crashes += 1;
-                assert_no_manifest_without_blobs(&*bed.plain).await;
+                assert_no_half(&*bed.plain, &kernel, std::slice::from_ref(&owner)).await;
                 put(&*bed.store, &kernel, &owner, hasty(2)).await.unwrap();
                 assert_whole(&*bed.plain, &kernel, &owner).await;
             }
         }
     }
     // Five objects written and looked at, by two kinds of publishers, before and after.
-    assert!(crashes >= 4 * 12, "{crashes}");
+    assert!(crashes >= 4 * 13, "{crashes}");
     println!("{crashes} crashes, each healed by the next run");
 }
 

@@ -1,10 +1,9 @@
 //! The invariants that a store has a part in, by their numbers.
 
 use super::Bed;
-use super::faults::wipe;
 use super::kernels::{
-    assert_no_manifest_without_blobs, assert_whole, cluster, done, hasty, keys, manifest, persist,
-    put, small, twins, wanted,
+    assert_no_half, assert_whole, cluster, done, hasty, keys, manifest, persist, put, small, twins,
+    until_death, wanted,
 };
 use crate::support::stores::Fault;
 use btfleet::artifact::{BtfDigest, Key, Object, compress};
@@ -19,38 +18,26 @@ pub async fn invariant_1_a_manifest_exists_only_if_both_blobs_do(bed: &Bed) {
     let owner = cluster("c1");
     for how in [Fault::DieAfter, Fault::LostReply, Fault::Error] {
         for step in 0..13 {
-            wipe(&*bed.plain).await;
-            let [a, b] = twins();
             // The second publisher comes when the first was stopped, of a kernel with the same header.
-            for kernel in [&a, &b] {
+            for kernel in twins(&format!("{how:?}{step}")) {
                 bed.store.plan(move |n, _| (n == step).then_some(how));
-                let publishing = put(&*bed.store, kernel, &owner, hasty(step));
-                let limit = std::time::Duration::from_millis(500);
-                let _ = tokio::time::timeout(limit, publishing).await;
-                assert_no_manifest_without_blobs(&*bed.plain).await;
+                until_death(&bed.store, &kernel, &owner, hasty(step)).await;
+                assert_no_half(&*bed.plain, &kernel, std::slice::from_ref(&owner)).await;
             }
-            bed.store.heal();
         }
     }
 }
 
 pub async fn invariant_3_what_a_reference_names_is_whole_whoever_dies(bed: &Bed) {
-    let kernel = small("task");
+    let (dead, other) = (cluster("c1"), cluster("c2"));
     for step in 0..13 {
-        wipe(&*bed.plain).await;
+        let kernel = small(&format!("k{step}"));
         bed.store
             .plan(move |n, _| (n == step).then_some(Fault::DieAfter));
-        let dead = cluster("c1");
-        let dying = put(&*bed.store, &kernel, &dead, hasty(1));
-        let _ = tokio::time::timeout(std::time::Duration::from_millis(500), dying).await;
+        assert!(until_death(&bed.store, &kernel, &dead, hasty(1)).await);
         bed.store.heal();
         // Nothing is without a reference, so that a collection spares it, and whoever is left makes it whole.
-        let there = keys(&*bed.plain, None).await;
-        assert!(
-            there.is_empty() || there.iter().any(|k| k.starts_with("refs/")),
-            "{there:?}"
-        );
-        let other = cluster("c2");
+        assert_no_half(&*bed.plain, &kernel, std::slice::from_ref(&dead)).await;
         put(&*bed.store, &kernel, &other, hasty(2)).await.unwrap();
         assert_whole(&*bed.plain, &kernel, &other).await;
     }
@@ -108,7 +95,7 @@ pub async fn invariant_4_no_reader_hands_on_a_byte_it_has_not_checked(bed: &Bed)
 }
 
 pub async fn invariant_5_one_blob_per_digest_however_many_publish(bed: &Bed) {
-    let kernels = Arc::new(twins());
+    let kernels = Arc::new(twins("task"));
     let storm = (0..60u64).map(|n| {
         let (store, kernels) = (bed.store.clone(), kernels.clone());
         tokio::spawn(async move {

@@ -1,5 +1,6 @@
 //! Kernels to publish, and how to see that they are.
 
+use crate::support::stores::Faulty;
 use crate::tool::{Tiny, large_kernel, small_kernel};
 use btfleet::artifact::{Arch, Generator, HeaderDigest, Key, Manifest, Object, Owner, Release};
 use btfleet::store::{
@@ -19,11 +20,11 @@ pub fn large() -> Kernel {
 }
 
 /// Two kernels of different BTF and one header.
-pub fn twins() -> [Kernel; 2] {
+pub fn twins(name: &str) -> [Kernel; 2] {
     let twin = |noise: &str| {
         let mut tiny = Tiny::kernel();
         tiny.string(noise);
-        tiny.record("task", &["one", "two"]);
+        tiny.record(name, &["one", "two"]);
         Kernel::new(tiny.bytes().into()).unwrap()
     };
     [twin("noise"), twin("other noise")]
@@ -107,15 +108,34 @@ pub async fn keys(store: &dyn Store, folder: Option<&str>) -> Vec<String> {
     entries.iter().map(|entry| entry.key.to_string()).collect()
 }
 
-/// Whatever manifests there are, their blobs are there too.
-pub async fn assert_no_manifest_without_blobs(store: &dyn Store) {
-    for key in keys(store, Some(Object::KERNELS)).await {
-        let Some(Object::Manifest(btf, generator)) = Object::parse(&Key::new(&key).unwrap()) else {
-            panic!("{key} is no manifest's");
-        };
-        let m = read::manifest(store, &btf, generator).await.unwrap();
-        read::btf(store, &btf, Some(m.btf_size)).await.unwrap();
+/// Publishes until it is done, fails or dies; gives whether it died.
+pub async fn until_death(store: &Faulty, kernel: &Kernel, owner: &Owner, manner: Manner) -> bool {
+    tokio::select! {
+        biased;
+        _ = put(store, kernel, owner, manner) => false,
+        () = store.died() => true,
+    }
+}
+
+/// If there is a manifest, its blobs are there too; and if anything is there, a reference is.
+pub async fn assert_no_half(store: &dyn Store, kernel: &Kernel, owners: &[Owner]) {
+    let m = manifest(kernel);
+    if let Ok(there) = read::manifest(store, &m.btf_digest, m.generator).await {
+        assert_eq!(there, *m);
+        read::btf(store, &m.btf_digest, Some(m.btf_size))
+            .await
+            .unwrap();
         let header = read::header(store, &m.header_digest, Some(m.header_size)).await;
         header.unwrap();
     }
+    let refs: Vec<Object> = owners
+        .iter()
+        .map(|owner| Object::Ref(kernel.digest, owner.clone()))
+        .collect();
+    let refs = look(store, &refs).await.unwrap();
+    let btf = look(store, &[Object::Btf(kernel.digest)]).await.unwrap();
+    assert!(
+        btf == [None] || refs.iter().any(Option::is_some),
+        "no reference"
+    );
 }

@@ -9,6 +9,7 @@ mod kernels;
 mod publishing;
 mod reading;
 mod requests;
+mod wire;
 
 use beds::Bed;
 
@@ -17,6 +18,8 @@ macro_rules! suite {
     ($($subject:ident { $($case:ident)* })*) => {
         suite!(@store memory, $($subject { $($case)* })*);
         suite!(@store folder, $($subject { $($case)* })*);
+        suite!(@store versitygw, $($subject { $($case)* })*);
+        suite!(@store s3s, $($subject { $($case)* })*);
     };
     (@store $store:ident, $($subject:ident { $($case:ident)* })*) => {
         mod $store {

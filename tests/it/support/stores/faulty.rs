@@ -8,6 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,7 @@ impl Counts {
 pub struct Faulty {
     inner: Arc<dyn Store>,
     state: Mutex<State>,
+    died: Notify,
 }
 
 impl std::fmt::Debug for Faulty {
@@ -77,8 +79,11 @@ impl std::fmt::Debug for Faulty {
 
 impl Faulty {
     pub fn new(inner: Arc<dyn Store>) -> Faulty {
-        let state = Mutex::default();
-        Faulty { inner, state }
+        Faulty {
+            inner,
+            state: Mutex::default(),
+            died: Notify::new(),
+        }
     }
 
     /// From now on this goes wrong; calls are counted from 0 again.
@@ -91,6 +96,16 @@ impl Faulty {
     /// Nothing goes wrong any more; calls are counted from 0 again.
     pub fn heal(&self) {
         *self.state.lock().unwrap() = State::default();
+    }
+
+    /// Comes when somebody died.
+    pub async fn died(&self) {
+        self.died.notified().await;
+    }
+
+    async fn die<T>(&self) -> T {
+        self.died.notify_one();
+        std::future::pending().await
     }
 
     /// Listings stay as they are now.
@@ -168,10 +183,10 @@ impl Faulty {
                 call.await?;
                 Err(away("connection reset"))
             }
-            Some(Fault::DieBefore) => std::future::pending().await,
+            Some(Fault::DieBefore) => self.die().await,
             Some(Fault::DieAfter) => {
                 call.await?;
-                std::future::pending().await
+                self.die().await
             }
         }
     }

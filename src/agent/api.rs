@@ -1,0 +1,124 @@
+//! What the agent asks of the API server: four kinds of request, none of which lists or watches.
+
+use super::event::Sending;
+use super::metrics::Metrics;
+use crate::artifact::Owner;
+use crate::cluster::client::{Answer, Refusal, ask};
+use crate::cluster::node::{FIELD_MANAGER, Keys, Node, patch};
+use async_trait::async_trait;
+use kube::Client;
+use kube::api::{GetParams, Patch, PatchParams, PostParams};
+use kube::core::Request;
+use serde::Deserialize;
+use std::fmt;
+
+/// The API server, as an agent needs it. Each call sends one request, once.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// The cluster's id: the uid of the namespace kube-system.
+    async fn id(&self) -> Result<Owner, Refusal>;
+
+    /// The agent's own Node.
+    async fn node(&self) -> Result<Node, Refusal>;
+
+    /// Makes the Node of this uid say this; gives it as it is then.
+    async fn patch(&self, uid: &str, keys: &Keys) -> Result<Node, Refusal>;
+
+    /// Tells an Event.
+    async fn event(&self, event: &Sending) -> Result<(), Refusal>;
+}
+
+/// The real one.
+pub struct KubeCluster {
+    client: Client,
+    node: String,
+    metrics: Metrics,
+}
+
+impl fmt::Debug for KubeCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubeCluster")
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Uid {
+    metadata: UidMeta,
+}
+
+#[derive(Deserialize)]
+struct UidMeta {
+    uid: String,
+}
+
+impl KubeCluster {
+    /// For the agent of this node.
+    pub fn new(client: Client, node: &str, metrics: Metrics) -> KubeCluster {
+        KubeCluster {
+            client,
+            node: node.to_owned(),
+            metrics,
+        }
+    }
+
+    fn counted<T>(
+        &self,
+        verb: &str,
+        resource: &str,
+        answer: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        self.metrics.asked(verb, resource, &answer);
+        answer
+    }
+}
+
+#[async_trait]
+impl Cluster for KubeCluster {
+    async fn id(&self) -> Result<Owner, Refusal> {
+        let request = Request::new("/api/v1/namespaces").get("kube-system", &GetParams::default());
+        let answer = ask::<Uid>(&self.client, request).await;
+        let uid = self.counted("get", "namespaces", answer)?.metadata.uid;
+        uid.parse().map_err(|e| Refusal {
+            what: "GET /api/v1/namespaces/kube-system".to_owned(),
+            answer: Answer::Other,
+            code: None,
+            retry_after: None,
+            problem: format!("its uid cannot be used: {e}; give --cluster-id"),
+        })
+    }
+
+    async fn node(&self) -> Result<Node, Refusal> {
+        let request = Request::new("/api/v1/nodes").get(&self.node, &GetParams::default());
+        let answer = ask(&self.client, request).await;
+        self.counted("get", "nodes", answer)
+    }
+
+    async fn patch(&self, uid: &str, keys: &Keys) -> Result<Node, Refusal> {
+        let by_us = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let merge = Patch::Merge(patch(uid, keys));
+        let request = Request::new("/api/v1/nodes").patch(&self.node, &by_us, &merge);
+        let answer = ask(&self.client, request).await;
+        self.counted("patch", "nodes", answer)
+    }
+
+    async fn event(&self, event: &Sending) -> Result<(), Refusal> {
+        let events = Request::new("/apis/events.k8s.io/v1/namespaces/default/events");
+        let (verb, request) = match event {
+            Sending::New(body) => {
+                let body = body.to_string().into_bytes();
+                ("create", events.create(&PostParams::default(), body))
+            }
+            Sending::Again(name, patch) => {
+                let patch = Patch::Merge(patch);
+                ("patch", events.patch(name, &PatchParams::default(), &patch))
+            }
+        };
+        let answer = ask::<serde::de::IgnoredAny>(&self.client, request).await;
+        self.counted(verb, "events", answer).map(|_| ())
+    }
+}

@@ -1,0 +1,14 @@
+//! Kubernetes words: what a Node says of its kernel, the `KernelHeader` resource, the client.
+//!
+//! What is decided here is pure; [`client`] and [`watch`] do the talking.
+
+pub mod client;
+mod kernel_header;
+pub mod lease;
+pub mod node;
+pub mod watch;
+
+pub use kernel_header::{
+    Condition, Display, HeaderStatus, KernelHeader, KernelHeaderSpec, KernelHeaderStatus,
+};
+pub use node::{Keys, Node, NodeInfo, Said, State, Status};

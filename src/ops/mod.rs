@@ -1,0 +1,13 @@
+//! What every long-running command needs: pauses between tries, logs, metrics, health, shutdown.
+
+mod backoff;
+mod health;
+mod log;
+mod memory;
+mod shutdown;
+
+pub use backoff::Backoff;
+pub use health::{Probe, Pulse, serve};
+pub use log::{LogFormat, log_to_stderr};
+pub use memory::give_back;
+pub use shutdown::{Shutdown, Trigger, on_signal};
