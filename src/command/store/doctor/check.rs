@@ -6,6 +6,8 @@ use serde::Serialize;
 /// One thing that a store can do or that the credentials may do.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+// A folder has neither credentials nor a clock nor TLS.
+#[cfg_attr(not(feature = "s3"), expect(dead_code))]
 pub enum Check {
     Credentials,
     Clock,

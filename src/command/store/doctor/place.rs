@@ -1,6 +1,8 @@
 //! What can be said of a store before anything is tried in it, and after.
 
-use super::check::{Check, Finding, Outcome};
+#[cfg(feature = "s3")]
+use super::check::Outcome;
+use super::check::{Check, Finding};
 use crate::cli;
 use anyhow::Result;
 #[cfg(feature = "s3")]
@@ -54,6 +56,7 @@ pub async fn open(args: &cli::Store) -> Result<Opened> {
 /// More than a kernel's BTF and header need.
 const ROOM: u64 = 64 << 20;
 /// Seconds of clock difference that are worth a word; S3 refuses 900.
+#[cfg(feature = "s3")]
 const APART: u64 = 60;
 
 impl Opened {
