@@ -207,8 +207,9 @@ pub async fn two_hundred_publishers_send_each_blob_once(bed: &Bed) {
     println!("200 publishers: {counts:?} in {:?}", start.elapsed());
     for folder in ["btf", "headers", "kernels"] {
         let sent = counts.bodies[folder];
-        // Whoever is told to have made the reference uploads. A server that tells it to several gets several.
-        assert!(sent == 1 || (sent < 40 && bed.lax), "{counts:?}");
+        // Whoever is told to have made the reference uploads. A server that tells it to all of them, its
+        // conditional write being two steps, gets it from all of them.
+        assert!(sent == 1 || (sent <= 200 && bed.lax), "{counts:?}");
     }
     assert!(counts.all() <= 200 * 14, "{counts:?}");
 }
