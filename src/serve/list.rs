@@ -1,6 +1,6 @@
 //! Lists as they are sent: written once for all who ask within a second, since a small request may ask for megabytes.
 
-use super::cache::{Cache, Held, Sized};
+use super::cache::{Cache, Held, Weighed};
 use super::catalog::Listed;
 use super::fleet::Fleet;
 use super::metrics::Metrics;
@@ -28,7 +28,7 @@ pub(super) enum Shown {
 
 struct Written(Bytes);
 
-impl Sized for Written {
+impl Weighed for Written {
     fn size(&self) -> u64 {
         self.0.len() as u64
     }

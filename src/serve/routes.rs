@@ -9,7 +9,7 @@ use super::metrics::Metrics;
 use super::openapi;
 use crate::artifact::{Arch, BtfDigest, Generator, KernelId, Release};
 use crate::cluster::node::may_be_written;
-use crate::consumer::wire::{KernelList, KernelName, Kind, ListedKernel, NodeKernel, Problem};
+use crate::consumer::wire::{Kind, NodeKernel, Problem};
 use axum::Router;
 use axum::body::Body;
 use axum::body::HttpBody as _;
