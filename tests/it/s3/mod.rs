@@ -3,6 +3,7 @@
 mod conditions;
 mod doctor;
 mod errors;
+mod identities;
 mod keys;
 mod reading;
 mod retries;
