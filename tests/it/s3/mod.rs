@@ -5,6 +5,7 @@ mod doctor;
 mod errors;
 mod identities;
 mod keys;
+mod permissions;
 mod reading;
 mod retries;
 mod secrecy;
