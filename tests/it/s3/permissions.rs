@@ -1,4 +1,4 @@
-//! Real users with real permissions: each role of docs/s3.md has what it needs, and no other.
+//! Real users with real permissions: each role of docs/store.md has what it needs, and no other.
 
 use super::wait;
 use crate::support::servers::s3::{BUCKET, S3Server, Scheme};
