@@ -34,6 +34,10 @@ pub enum Command {
     #[cfg(feature = "cluster")]
     Nodes(Nodes),
     #[cfg(feature = "cluster")]
+    Events(Events),
+    #[cfg(feature = "cluster")]
+    Doctor(Doctor),
+    #[cfg(feature = "cluster")]
     Crd(Crd),
     Completions(Completions),
 }
@@ -659,6 +663,35 @@ pub struct Nodes {
     /// Go on, and print each node that changes.
     #[arg(short, long)]
     pub watch: bool,
+}
+
+/// List what btfleet's agents and controller told of nodes and kernels lately; the newest last.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Events {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// Only of this node, or of this kernel by its id.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Say why nodes are not Ready, and what to do about it, from what this account can see of the cluster.
+///
+/// Looks at the nodes, their agents' pods, Events and KernelHeaders, at the controller and the admission
+/// policies. It needs no service of btfleet's.
+///
+/// Exit codes: 0 all is well, 1 something is not.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// These nodes; otherwise all that are not Ready.
+    #[arg(value_name = "NODE")]
+    pub nodes: Vec<String>,
 }
 
 /// Print the definition of the resource KernelHeader (`kubectl apply -f -` takes it).

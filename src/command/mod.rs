@@ -2,11 +2,17 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
+#[cfg(feature = "cluster")]
+mod complete;
 mod completions;
 #[cfg(feature = "cluster")]
 mod crd;
 mod diff;
+#[cfg(feature = "cluster")]
+mod doctor;
 mod dump;
+#[cfg(feature = "cluster")]
+mod events;
 mod get;
 mod import;
 mod input;
@@ -51,9 +57,19 @@ pub fn run(command: Command) -> Result<ExitCode> {
         #[cfg(feature = "cluster")]
         Command::Nodes(args) => wait(nodes::run(args)),
         #[cfg(feature = "cluster")]
+        Command::Events(args) => wait(events::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Doctor(args) => wait(doctor::run(args)),
+        #[cfg(feature = "cluster")]
         Command::Crd(_) => crd::run(),
         Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// Answers kubectl, which asks its plugin how the last of these words could go on.
+#[cfg(feature = "cluster")]
+pub fn complete(words: &[String]) -> Result<ExitCode> {
+    wait(complete::run(words))
 }
 
 /// Does what waits for a store, on this thread. Other commands start no runtime.

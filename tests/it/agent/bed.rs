@@ -93,7 +93,8 @@ impl<'p> Host<'p> {
         std::fs::write(release, format!("{RELEASE}\n")).unwrap();
         file(dir.path(), "vmlinux", &small_kernel(name));
         let pod = json!({
-            "metadata": {"name": format!("agent-{name}")},
+            "metadata": {"name": format!("agent-{name}"), "labels": {
+                "app.kubernetes.io/name": "btfleet", "app.kubernetes.io/component": "agent"}},
             "spec": {"serviceAccountName": "btfleet-agent", "nodeName": name,
                 "containers": [{"name": "agent", "image": "btfleet"}]},
         });
