@@ -233,11 +233,15 @@ pub struct Kernels {
     pub store: Store,
 }
 
-/// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
+/// Read a kernel's header, BTF or manifest, checked before a byte is written.
 ///
-/// NAME is sha256:DIGEST of a BTF or a header, a kernel id (the first 32 digits of a BTF digest, or 8
-/// and more of them that fit one kernel only), release/ARCH/RELEASE, or a release alone where it fits
-/// one kernel only.
+/// NAME is node/NAME, sha256:DIGEST of a BTF or a header, a kernel id (the first 32 digits of a BTF
+/// digest, or 8 and more of them that fit one kernel only), release/ARCH/RELEASE, or a release alone where
+/// it fits one kernel only.
+///
+/// Without --store the cluster is asked, where one is known, and the bytes come from btfleet's server by
+/// way of the API server; else the store is ./btfleet-store. With --store and node/NAME the cluster says
+/// which kernel, and the store gives it.
 #[derive(Args, Debug)]
 pub struct Get {
     /// Which kernel.
@@ -246,6 +250,10 @@ pub struct Get {
 
     #[command(flatten)]
     pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
 
     #[command(flatten)]
     pub what: What,
@@ -277,7 +285,7 @@ pub struct What {
 
 /// Compare two kernels: types and members that appeared, vanished, moved or changed.
 ///
-/// A and B are files (raw BTF or ELF) or names of kernels in a store, as `get` takes them. A word that is
+/// A and B are files (raw BTF or ELF) or names of kernels in a store or the cluster, as `get` takes them. A word that is
 /// both a file and a kernel's name is refused: write ./FILE or sha256:DIGEST.
 ///
 /// Exit codes: 0 no difference, 1 they differ, 2 trouble: something could not be read.
@@ -293,6 +301,10 @@ pub struct Diff {
 
     #[command(flatten)]
     pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
 
     /// What A and B go on from, if they are a module's BTF: given once it is both's, given twice it is first
     /// A's, then B's.

@@ -15,6 +15,8 @@ mod dump;
 mod events;
 #[cfg(feature = "cluster")]
 mod fetch;
+#[cfg(feature = "cluster")]
+mod fleet;
 mod get;
 mod import;
 mod input;

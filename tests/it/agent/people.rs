@@ -244,3 +244,170 @@ fn as_kubectls_plugin_it_is_called_so_and_completes_names() {
     alone.env("KUBECONFIG", "/nonexistent").args(["doctor", ""]);
     assert_eq!(out(&alone.output().unwrap()), ":4\n");
 }
+
+/// `btfleet serve` of a host's store, and a kubeconfig by which its Service is reached as through an API server.
+struct Served {
+    _serve: crate::support::servers::process::Process,
+    _proxy: super::proxy::Proxy,
+    kubeconfig: std::path::PathBuf,
+}
+
+fn served(host: &Host) -> Served {
+    use crate::support::servers::{port, process::Process};
+    let address = port::free();
+    let args = [
+        format!("KUBECONFIG={}", host.plane.admin_kubeconfig().display()),
+        env!("CARGO_BIN_EXE_btfleet").to_owned(),
+        "serve".to_owned(),
+        format!("--listen={address}"),
+        format!("--store=file://{}", host.store_folder().display()),
+    ];
+    let log = host.dir.path().join("serve.log");
+    let serve = Process::new(std::path::Path::new("env"), args, log);
+    let listens = || std::net::TcpStream::connect(address).is_ok();
+    serve
+        .start(std::time::Duration::from_secs(30), listens)
+        .unwrap();
+    let service = json!({"metadata": {"name": "btfleet", "labels": {
+            "app.kubernetes.io/name": "btfleet", "app.kubernetes.io/component": "server"}},
+        "spec": {"ports": [{"name": "http", "port": 80}]}});
+    let services = "/api/v1/namespaces/btfleet/services";
+    let answer = host.plane.admin().post(services, &service);
+    assert!(answer.status == 201 || answer.status == 409, "{answer:?}");
+    let proxy = super::proxy::Proxy::new(host.plane.admin());
+    proxy.plan(
+        move |asked| match asked.contains("/services/http:btfleet:http/proxy/") {
+            true => super::proxy::Fate::ToServer(address),
+            false => super::proxy::Fate::Through,
+        },
+    );
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": proxy.url()}}],
+        "users": [{"name": "person", "user": {}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "person"}}],
+    });
+    let kubeconfig = host.dir.path().join("person.kubeconfig");
+    std::fs::write(&kubeconfig, config.to_string()).unwrap();
+    Served {
+        _serve: serve,
+        _proxy: proxy,
+        kubeconfig,
+    }
+}
+
+#[test]
+fn a_nodes_header_and_btf_are_read_without_a_port_forward_and_checked() {
+    let host = Host::new(Version::Newest, "get-node");
+    complete(&host);
+    host.succeed();
+    let other = Host::new(Version::Newest, "get-other");
+    other.succeed();
+    let served = served(&host);
+    let ask = |args: &[&str]| {
+        let mut command = btfleet(host.dir.path());
+        command
+            .env("KUBECONFIG", &served.kubeconfig)
+            .args(args)
+            .output()
+            .unwrap()
+    };
+    let digest = |bytes: &[u8]| btfleet::artifact::HeaderDigest::of(bytes).to_string();
+    let header = ask(&["get", "node/get-node"]);
+    let said = String::from_utf8_lossy(&header.stderr);
+    assert!(header.status.success(), "{said}");
+    assert!(said.contains("from the server btfleet/btfleet"), "{said}");
+    assert_eq!(
+        Some(digest(&header.stdout)),
+        host.annotation("header-digest")
+    );
+    let btf = ask(&["get", "node/get-node", "--btf"]);
+    assert_eq!(Some(digest(&btf.stdout)), host.annotation("btf-digest"));
+    let manifest = ask(&["get", "node/get-node", "--manifest"]);
+    let manifest: Value = serde_json::from_slice(&manifest.stdout).unwrap();
+    assert_eq!(
+        Some(manifest["btfDigest"].as_str().unwrap()),
+        host.annotation("btf-digest").as_deref()
+    );
+
+    // By the inventory's names, which the controller writes.
+    let id = host.node()["metadata"]["labels"]["btfleet.dev/kernel"].clone();
+    let id = id.as_str().unwrap();
+    let kernels = "/apis/btfleet.dev/v1alpha1/kernelheaders";
+    let kernel = json!({"apiVersion": "btfleet.dev/v1alpha1", "kind": "KernelHeader",
+        "metadata": {"name": id}, "spec": {"btfDigest": host.annotation("btf-digest")}});
+    let admin = host.plane.admin();
+    admin.post(kernels, &kernel).success();
+    let status = json!({"status": {"nodes": 1, "arch": "amd64", "releases": ["6.1-get-node"],
+        "headers": [{"generator": 1, "digest": host.annotation("header-digest"), "size": 1}]}});
+    admin
+        .patch(&format!("{kernels}/{id}/status"), MERGE, &status)
+        .success();
+    for name in [
+        id,
+        &id[..12],
+        "6.1-get-node",
+        "release/x86_64/6.1-get-node",
+        &host.annotation("header-digest").unwrap(),
+    ] {
+        let got = ask(&["get", name]);
+        assert!(
+            got.status.success(),
+            "{name}: {}",
+            String::from_utf8_lossy(&got.stderr)
+        );
+        assert_eq!(got.stdout, header.stdout, "{name}");
+    }
+    let none = ask(&["get", "6.1-nobody"]);
+    assert!(
+        String::from_utf8_lossy(&none.stderr).contains("no kernel \"6.1-nobody\" in the cluster")
+    );
+
+    // The other node's kernel is in its own store: the server's says that it lacks it.
+    let absent = ask(&["get", "node/get-other"]);
+    assert_eq!(absent.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&absent.stderr);
+    assert!(
+        said.contains("the server btfleet/btfleet answered"),
+        "{said}"
+    );
+    // From the store that has it, by the digest on the Node.
+    let from_store = ask(&[
+        "get",
+        "node/get-other",
+        "--store",
+        &other.store_folder().display().to_string(),
+    ]);
+    assert_eq!(
+        Some(digest(&from_store.stdout)),
+        other.annotation("header-digest")
+    );
+
+    let differ = ask(&["diff", "node/get-node", "node/get-node"]);
+    assert_eq!(
+        differ.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&differ.stderr)
+    );
+    let file = host.dir.path().join("other.btf");
+    std::fs::copy(other.dir.path().join("vmlinux"), &file).unwrap();
+    let differ = ask(&["diff", "node/get-node", "./other.btf"]);
+    assert_eq!(differ.status.code(), Some(1));
+    assert!(out(&differ).contains("get-other"), "{}", out(&differ));
+
+    // A server that lies is found out, and nothing is written.
+    host.edit(
+        json!({"annotations": {"btfleet.dev/header-digest": format!("sha256:{}", "0".repeat(64))}}),
+    );
+    let lie = ask(&["get", "node/get-node", "-o", "vmlinux.h"]);
+    assert_eq!(lie.status.code(), Some(1));
+    assert!(!host.dir.path().join("vmlinux.h").exists());
+    host.kubelet_says(BEFORE, RELEASE);
+    let stale = ask(&["get", "node/get-node"]);
+    let said = String::from_utf8_lossy(&stale.stderr);
+    assert!(
+        said.contains("node get-node is Stale") && said.contains("btfleet doctor"),
+        "{said}"
+    );
+}
