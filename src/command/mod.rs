@@ -2,7 +2,11 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
+#[cfg(feature = "cluster")]
+mod cleanup;
 mod completions;
+#[cfg(feature = "cluster")]
+mod controller;
 #[cfg(feature = "cluster")]
 mod crd;
 mod diff;
@@ -48,6 +52,10 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Store(args) => wait(store::run(&args.task)),
         #[cfg(feature = "cluster")]
         Command::Agent(args) => agent::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Controller(args) => controller::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cleanup(args) => wait(cleanup::run(args)),
         #[cfg(feature = "cluster")]
         Command::Nodes(args) => wait(nodes::run(args)),
         #[cfg(feature = "cluster")]
