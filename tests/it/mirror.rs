@@ -133,10 +133,11 @@ fn a_copy_that_was_killed_goes_on_where_it_was() {
         site.succeed(&publish);
         let mirror = ["mirror", "source", &site.store];
         let mut cut_short = 0;
-        for n in 0..8u64 {
+        for n in 0..12u64 {
             let mut command = site.command();
             let mut child = command.args(mirror).stdout(Stdio::null()).spawn().unwrap();
-            std::thread::sleep(Duration::from_millis(20 + 25 * n));
+            // On a quick machine a whole copy takes 15 ms.
+            std::thread::sleep(Duration::from_millis(3 + 4 * n));
             child.kill().unwrap();
             cut_short += u32::from(!child.wait().unwrap().success());
         }
