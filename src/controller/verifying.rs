@@ -6,7 +6,6 @@ use super::status::due;
 use super::verify::{Verification, VerifyError, verify};
 use crate::artifact::BtfDigest;
 use crate::cluster::client::Answer;
-use crate::ops::give_back;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -107,8 +106,6 @@ impl Leader<'_> {
             let _alone = self.at_work.lock().await;
             verify(self.store, kernel, wall, &|| self.leads()).await
         };
-        // A BTF, a header and what is made of them: tens of megabytes, needed once a day.
-        give_back();
         let found = match done {
             Ok(found) => found,
             Err(e) => {
