@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The clock by which long things are timed: retention, verification, references. (The Lease and what is sent to the
-/// API server go by the machine's own.) In tests it runs faster, and its wall clock jumps.
+/// The clock by which the controller's work is timed: retention, verification, references, status writes. (The Lease,
+/// and pauses after a failure, go by the machine's own.) In tests it runs faster, and its wall clock jumps.
 #[derive(Debug, Clone)]
 pub struct Clock {
     began: Instant,

@@ -232,11 +232,13 @@ impl<'a> Leader<'a> {
                 continue;
             };
             if let Err(e) = self.api.tell(&sending).await {
-                // It expired: the next is a new one.
-                if matches!(sending, Sending::Again(..)) && e.answer == Answer::Absent {
-                    recorder.forget(&event);
-                }
                 tracing::warn!("an Event was not taken: {e}");
+                // Its last one expired, or nothing is wrong with it: as a new one, then.
+                let expired = matches!(sending, Sending::Again(..)) && e.answer == Answer::Absent;
+                if expired || e.answer == Answer::Away {
+                    recorder.forget(&event);
+                    lock(&self.events).push_front(event);
+                }
                 sleep(pause(&e)).await;
             }
         }
@@ -250,7 +252,7 @@ impl<'a> Leader<'a> {
                     Err(e) => tracing::warn!("is admission policy {name} there? {e}"),
                 }
             }
-            self.settings.clock.sleep(POLICY_EVERY).await;
+            sleep(POLICY_EVERY).await;
         }
     }
 
@@ -284,8 +286,9 @@ impl<'a> Leader<'a> {
             let survey = self.count();
             let wanted = self.wanted(&survey);
             let mut later = false;
+            let clock = &self.settings.clock;
             for (kernel, version, status) in wanted {
-                let now = Instant::now();
+                let now = clock.now();
                 if not_before.get(&kernel).is_some_and(|at| now < *at) {
                     later = true;
                     continue;
@@ -296,12 +299,14 @@ impl<'a> Leader<'a> {
                 not_before.insert(kernel, now + GAP);
                 if let Err((again, rest)) = self.write_status(&kernel, &version, status).await {
                     later = true;
-                    not_before.insert(kernel, Instant::now() + again.max(GAP));
+                    not_before.insert(kernel, clock.now() + again.max(GAP));
                     sleep(rest).await;
                 }
             }
             let inventory = self.inventory();
             not_before.retain(|kernel, _| inventory.get(kernel).is_some());
+            // A KernelHeader that is made again is judged again.
+            lock(&self.verdicts).retain(|kernel, _| inventory.get(kernel).is_some());
             // What was written comes back by the watch and is looked at once more.
             seen = if later { None } else { now_seen };
         }

@@ -23,6 +23,8 @@ struct Due {
     at: Instant,
     /// How often in a row it was not in order.
     tries: u32,
+    /// It had its KernelHeader when this was decided.
+    known: bool,
 }
 
 fn doubled((first, most): (Duration, Duration), tries: u32) -> Duration {
@@ -50,18 +52,16 @@ impl Leader<'_> {
             let pause = match self.verify_one(kernel, tries).await {
                 Ok(in_order) => {
                     away = 0;
-                    let is_claim = self.inventory().get(&kernel).is_none();
-                    let tries = if in_order { 0 } else { tries + 1 };
-                    let pause = match (in_order, is_claim) {
-                        (true, _) => self
-                            .settings
-                            .verify_every
-                            .mul_f64(0.9 + random.f64() / 10.0),
-                        (false, true) => doubled(CLAIM, tries - 1),
-                        (false, false) => doubled(BAD, tries - 1),
+                    let known = self.inventory().get(&kernel).is_some();
+                    let every = self.settings.verify_every;
+                    let (pause, tries) = match (known, in_order) {
+                        (true, true) => (every.mul_f64(0.9 + random.f64() / 10.0), 0),
+                        (true, false) => (doubled(BAD, tries), tries + 1),
+                        // Nothing to be made of, or somebody removed what was made of it meanwhile.
+                        (false, _) => (doubled(CLAIM, tries), tries + 1),
                     };
                     let at = self.settings.clock.now() + pause;
-                    dues.insert(kernel, Due { at, tries });
+                    dues.insert(kernel, Due { at, tries, known });
                     continue;
                 }
                 Err(least) => least.max(doubled(AWAY, away)),
@@ -81,13 +81,23 @@ impl Leader<'_> {
         let (now, wall) = (clock.now(), clock.wall());
         let claims = inventory.claims();
         dues.retain(|kernel, _| inventory.get(kernel).is_some() || claims.contains(kernel));
+        let claim = Due {
+            at: now,
+            tries: 0,
+            known: false,
+        };
         for kernel in claims {
-            dues.entry(kernel).or_insert(Due { at: now, tries: 0 });
+            let due = dues.entry(kernel).or_insert(claim);
+            // Its KernelHeader was removed: it is as good as new.
+            if due.known {
+                *due = claim;
+            }
         }
         for (kernel, object) in inventory.objects() {
             dues.entry(*kernel).or_insert_with(|| Due {
                 at: now + due(&object.status, self.settings.verify_every, wall),
                 tries: 0,
+                known: true,
             });
         }
         drop(inventory);
@@ -174,12 +184,16 @@ impl Leader<'_> {
             made => made.map(Some),
         };
         match made {
-            Ok(object) => {
-                if let Some(object) = object {
-                    self.inventory().wrote(object);
-                }
+            Ok(Some(object)) => {
+                self.inventory().wrote(object);
                 tracing::info!(kernel = %kernel.kernel_id(), "a new kernel");
                 Ok(())
+            }
+            Ok(None) => {
+                tracing::warn!(
+                    "the KernelHeader of {kernel} was not made: a conflict, and there is none"
+                );
+                Err(Duration::ZERO)
             }
             Err(e) => {
                 tracing::warn!("the KernelHeader of {kernel} was not made: {e}");
