@@ -32,6 +32,16 @@ pub enum StepError {
     TooLong(String),
 }
 
+impl StepError {
+    /// The store's error, if it is one.
+    pub fn of_store(&self) -> Option<&store::Error> {
+        match self {
+            StepError::Store(e) | StepError::Read(ReadError::Store(e)) => Some(e),
+            _ => None,
+        }
+    }
+}
+
 /// Where plans are carried out.
 #[derive(Debug)]
 pub struct Hands<'a> {

@@ -258,6 +258,9 @@ impl Leader<'_> {
             Ok(outcome) => outcome,
             Err(e) => {
                 self.metrics.collected(None);
+                if let Some(e) = e.of_store() {
+                    self.metrics.store_failed(e);
+                }
                 tracing::warn!("a collection broke off, and will be undone: {e}");
                 return false;
             }
