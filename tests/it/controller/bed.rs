@@ -2,42 +2,46 @@
 //! them; controllers as processes, and within the test.
 
 use super::proxy::Proxy;
-use crate::agent::bed::{installed, wait_until};
+use crate::agent::bed::{Host, installed, wait_until};
 use crate::support::servers::api::{Api, MERGE, runtime};
 use crate::support::servers::kubernetes::{ControlPlane, Credentials, Version};
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
-use crate::tool::small_kernel;
+use crate::support::servers::s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
+use crate::support::stores::{new_place, options};
+use crate::tool::{file, small_kernel};
 use btfleet::artifact::{BtfDigest, Key, Object, Owner};
 use btfleet::cluster::Keys;
 use btfleet::cluster::node::{KernelSaid, Said, Status};
-use btfleet::store::{Contents, FsStore, Kernel, Manner, Store, publish_and_look};
+use btfleet::store::{Contents, FsStore, Kernel, Manner, Store, open, publish_and_look};
 use futures::TryStreamExt;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 pub const BOOT: &str = "0b0e2a9c-1111-4222-8333-444455556666";
 pub const RELEASE: &str = "6.1.0-9+deb12";
 const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/btfleet/leases/btfleet-controller";
 pub const HEADERS: &str = "/apis/btfleet.dev/v1alpha1/kernelheaders";
+const PODS: &str = "/api/v1/namespaces/btfleet/pods";
+const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/default/events";
 
-/// The one API server of this version, and the right to it: its Nodes and KernelHeaders are one test's at a time.
-fn plane(version: Version) -> (&'static ControlPlane, MutexGuard<'static, ()>) {
-    static OLDEST: (OnceLock<ControlPlane>, Mutex<()>) = (OnceLock::new(), Mutex::new(()));
-    static NEWEST: (OnceLock<ControlPlane>, Mutex<()>) = (OnceLock::new(), Mutex::new(()));
-    let (cell, one) = match version {
-        Version::Oldest => &OLDEST,
-        Version::Newest => &NEWEST,
+/// API servers that no test has now: their Nodes and KernelHeaders are one test's at a time.
+static IDLE: Mutex<Vec<(Version, &'static ControlPlane)>> = Mutex::new(Vec::new());
+
+/// One that is idle, or a new one: there are as many as tests run at a time.
+fn plane(version: Version) -> &'static ControlPlane {
+    let idle = {
+        let mut idle = IDLE.lock().unwrap();
+        let found = idle.iter().position(|(v, _)| *v == version);
+        found.map(|at| idle.remove(at).1)
     };
-    // A test that failed leaves nothing that the next does not clear away.
-    let one = one.lock().unwrap_or_else(|e| e.into_inner());
-    let plane = cell.get_or_init(|| {
-        let plane = installed(version);
+    idle.unwrap_or_else(|| {
+        let plane = Box::leak(Box::new(installed(version)));
         let crd = Command::new(env!("CARGO_BIN_EXE_btfleet"))
             .arg("crd")
             .output()
@@ -47,50 +51,81 @@ fn plane(version: Version) -> (&'static ControlPlane, MutexGuard<'static, ()>) {
             plane.admin().get(HEADERS).status == 200
         });
         plane
-    });
-    (plane, one)
+    })
 }
 
 pub struct Bed {
+    version: Version,
     pub plane: &'static ControlPlane,
     pub admin: Api,
     pub dir: tempfile::TempDir,
     pub store: Arc<dyn Store>,
+    /// What a process is told of the store: flags and variables.
+    pub store_flags: Vec<String>,
+    pub env: Vec<(String, String)>,
     kubeconfig: PathBuf,
     pub proxy: Option<Proxy>,
-    _one: MutexGuard<'static, ()>,
+}
+
+impl Drop for Bed {
+    fn drop(&mut self) {
+        // A test that failed may leave servers dead.
+        if !std::thread::panicking() {
+            IDLE.lock().unwrap().push((self.version, self.plane));
+        }
+    }
 }
 
 impl Bed {
     /// An empty cluster, and an empty store.
     pub fn new(version: Version) -> Bed {
-        let (plane, one) = plane(version);
+        let plane = plane(version);
         let admin = plane.admin();
-        for kind in ["/api/v1/nodes", HEADERS] {
+        let kinds = ["/api/v1/nodes", HEADERS, PODS, EVENTS];
+        for kind in kinds {
             admin
                 .delete(&format!("{kind}?gracePeriodSeconds=0"))
                 .success();
-            wait_until("all are gone", || {
-                admin.get(kind).success()["items"]
-                    .as_array()
-                    .unwrap()
-                    .is_empty()
-            });
         }
-        admin.delete(LEASE);
-        admin.delete("/apis/events.k8s.io/v1/namespaces/default/events");
+        for kind in kinds {
+            let count = || admin.get(kind).success()["items"].as_array().unwrap().len();
+            wait_until("all are gone", || count() == 0);
+        }
         let token = plane.token("btfleet", "btfleet-controller", None);
         let dir = tempfile::tempdir().unwrap();
-        let store = FsStore::open(dir.path().join("store").to_str().unwrap()).unwrap();
-        Bed {
+        let folder = dir.path().join("store").display().to_string();
+        let bed = Bed {
+            version,
             plane,
             admin,
-            store: Arc::new(store),
+            store: Arc::new(FsStore::open(&folder).unwrap()),
+            store_flags: vec![format!("--store=file://{folder}")],
+            env: vec![],
             kubeconfig: plane.kubeconfig(&Credentials::Token(&token)),
             proxy: None,
             dir,
-            _one: one,
-        }
+        };
+        bed.free_the_lease();
+        bed
+    }
+
+    /// The store is in a real object storage.
+    pub fn in_object_storage(mut self, server: &S3Server) -> Bed {
+        let (place, url) = (new_place(), server.url());
+        self.store_flags = vec![
+            format!("--store={place}"),
+            format!("--s3-endpoint={url}"),
+            format!("--s3-region={REGION}"),
+        ];
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ];
+        self.env = variables.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let options = options(&url);
+        let store = open(&place, &options);
+        self.store = runtime().block_on(store).unwrap();
+        self
     }
 
     /// Controllers' requests go through a proxy from now on.
@@ -133,7 +168,11 @@ impl Bed {
             Contents::Kernel(kernel),
             &me,
             &names,
-            Manner::agent(1),
+            // Nobody else is at work.
+            Manner::Agent {
+                patience: Duration::ZERO,
+                seed: 1,
+            },
         );
         runtime().block_on(published).unwrap();
     }
@@ -224,8 +263,7 @@ impl Bed {
 
     /// Reasons of Events about an object of this name.
     pub fn events(&self, name: &str) -> Vec<Value> {
-        let path = "/apis/events.k8s.io/v1/namespaces/default/events";
-        let all = self.admin.get(path).success();
+        let all = self.admin.get(EVENTS).success();
         let items = all["items"].as_array().unwrap().iter();
         items
             .filter(|e| e["regarding"]["name"] == name)
@@ -235,6 +273,17 @@ impl Bed {
 
     pub fn has_event(&self, name: &str, reason: &str) -> bool {
         self.events(name).iter().any(|e| e["reason"] == reason)
+    }
+
+    /// The next controller need not wait for one that was killed.
+    pub fn free_the_lease(&self) {
+        self.admin.delete(LEASE);
+    }
+
+    /// Somebody writes this on the Lease.
+    pub fn edit_the_lease(&self, spec: Value) {
+        let patch = json!({ "spec": spec });
+        self.admin.patch(LEASE, MERGE, &patch).success();
     }
 
     pub fn lease(&self) -> Value {
@@ -277,12 +326,27 @@ impl Bed {
     }
 
     pub fn remove(&self, object: &Object) {
-        let removed = runtime().block_on(async { self.store.delete(&object.key()).await });
+        self.remove_key(object.key().as_str());
+    }
+
+    pub fn remove_key(&self, key: &str) {
+        let key = Key::new(key).unwrap();
+        let removed = runtime().block_on(async { self.store.delete(&key).await });
         removed.unwrap();
     }
 
-    pub fn store_flag(&self) -> String {
-        format!("--store=file://{}", self.dir.path().join("store").display())
+    /// A node whose agent can be run, with a kernel of this name, over this bed's store.
+    pub fn host(&self, node: &str, kernel: &str) -> Host<'static> {
+        let mut host = Host::new_on(self.plane, node);
+        file(host.dir.path(), "vmlinux", &small_kernel(kernel));
+        host.store.clone_from(&self.store_flags);
+        host.env.clone_from(&self.env);
+        host
+    }
+
+    /// A controller's connection, through the proxy if there is one.
+    pub fn client(&self) -> kube::Client {
+        Api::new(&self.kubeconfig).client()
     }
 
     /// A controller, as a process; ready when this returns.
@@ -302,13 +366,16 @@ impl Bed {
         let mut args = vec![
             format!("KUBECONFIG={}", self.kubeconfig.display()),
             "RUST_BACKTRACE=1".to_owned(),
+        ];
+        args.extend(self.env.iter().map(|(k, v)| format!("{k}={v}")));
+        args.extend([
             env!("CARGO_BIN_EXE_btfleet").to_owned(),
             "controller".to_owned(),
-            self.store_flag(),
             format!("--listen={address}"),
             "--namespace=btfleet".to_owned(),
             format!("--identity={name}"),
-        ];
+        ]);
+        args.extend(self.store_flags.iter().cloned());
         args.extend(flags.iter().map(|&flag| flag.to_owned()));
         let log = self.dir.path().join(format!("{name}.log"));
         let process = Process::new(Path::new("env"), args, log.clone());

@@ -1,20 +1,25 @@
 //! The inventory on real API servers: right, and still right after everything that can happen to a watch.
 
 use super::bed::{BOOT, Bed, RELEASE, kernel, keys};
+use super::inside::Inside;
 use crate::agent::bed::wait_until;
 use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::Version;
-use btfleet::artifact::{BtfDigest, Generator, Object};
+use crate::support::servers::s3::{S3Server, Scheme};
+use crate::support::stores::versitygw;
+use btfleet::artifact::{BtfDigest, Generator};
 use btfleet::cluster::Keys;
 use btfleet::cluster::node::{Said, Status};
-use btfleet::store::Kernel;
+use btfleet::controller::collect::Mode;
 use serde_json::json;
 use std::time::{Duration, Instant};
+
+const LONG: Duration = Duration::from_secs(86_400);
 
 #[test]
 fn every_distinct_kernel_has_one_kernel_header_that_is_right() {
     for version in Version::ALL {
-        let bed = Bed::new(version);
+        let bed = Bed::new(version).in_object_storage(versitygw());
         let kernels = ["alpha", "beta"].map(kernel);
         for kernel in &kernels {
             bed.publish(kernel);
@@ -90,28 +95,6 @@ fn every_distinct_kernel_has_one_kernel_header_that_is_right() {
 }
 
 #[test]
-fn a_restart_that_changes_nothing_writes_nothing_but_the_lease() {
-    let bed = Bed::new(Version::Newest);
-    let kernel = kernel("alpha");
-    bed.publish(&kernel);
-    bed.node_with("a", &kernel);
-    let first = bed.controller("one", &[]);
-    bed.wait_until_verified(&kernel.digest);
-    bed.wait_for_nodes(&kernel.digest, 1);
-    std::thread::sleep(Duration::from_secs(7));
-    let before = (bed.versions(), bed.keys());
-    let objects = crate::tool::snapshot(bed.dir.path().join("store").as_path());
-    first.end();
-    let second = bed.controller("two", &[]);
-    std::thread::sleep(Duration::from_secs(7));
-    assert_eq!((bed.versions(), bed.keys()), before);
-    let after = crate::tool::snapshot(bed.dir.path().join("store").as_path());
-    assert_eq!(after, objects);
-    assert_eq!(bed.holder(), "two");
-    second.end();
-}
-
-#[test]
 fn an_outage_and_a_compaction_cost_no_restart_and_no_lost_update() {
     let bed = Bed::new(Version::Newest);
     let kernel = kernel("alpha");
@@ -131,7 +114,7 @@ fn an_outage_and_a_compaction_cost_no_restart_and_no_lost_update() {
     bed.plane.kill_api_server();
     bed.plane.compact_etcd();
     controller.signal("CONT");
-    std::thread::sleep(Duration::from_secs(12));
+    std::thread::sleep(Duration::from_secs(4));
     bed.plane.start_api_server();
     bed.delete_node("c");
     bed.wait_for_nodes(&kernel.digest, 2);
@@ -146,6 +129,27 @@ fn an_outage_and_a_compaction_cost_no_restart_and_no_lost_update() {
             .page("/livez")
             .is_some_and(|(code, _)| code == 200)
     );
+}
+
+#[test]
+fn a_store_that_is_away_is_waited_for_and_its_errors_are_counted() {
+    let server = S3Server::start(Scheme::Http);
+    let bed = Bed::new(Version::Newest).in_object_storage(&server);
+    let kernel = kernel("alpha");
+    bed.publish(&kernel);
+    let controller = bed.controller("one", &[]);
+    let pid = controller.process.pid().unwrap();
+    server.kill();
+    bed.node_with("a", &kernel);
+    let errors = "btfleet_controller_store_errors_total{kind=\"away\"}";
+    wait_until("errors are counted", || {
+        controller.metric(errors) >= Some(1.0)
+    });
+    assert_eq!(bed.versions(), []);
+    server.start_again();
+    bed.wait_until_verified(&kernel.digest);
+    bed.wait_for_nodes(&kernel.digest, 1);
+    assert!(super::bed::runs(pid) && controller.process.pid() == Some(pid));
 }
 
 #[test]
@@ -164,53 +168,6 @@ fn a_watch_that_is_cut_again_and_again_loses_nothing() {
     }
     bed.wait_for_nodes(&kernel.digest, 6);
     drop(controller);
-}
-
-#[test]
-fn a_node_that_claims_a_new_digest_all_the_time_gets_nothing_and_harms_nobody() {
-    let bed = Bed::new(Version::Newest);
-    let kernel = kernel("alpha");
-    bed.publish(&kernel);
-    bed.node_with("good", &kernel);
-    bed.node("bad");
-    let controller = bed.controller("one", &[]);
-    bed.wait_until_verified(&kernel.digest);
-    let before = bed.keys();
-    for n in 0..20u32 {
-        let lie = Kernel::raw(n.to_le_bytes().to_vec().into());
-        let mut claim = keys(&kernel);
-        claim.annotations.btf_digest = Some(lie.digest.to_string());
-        claim.labels.kernel = Some(lie.digest.kernel_id().to_string());
-        bed.say("bad", &claim);
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    wait_until("it is told", || bed.has_event("bad", "TooManyDigests"));
-    let refused = "btfleet_controller_refused_claims_total{reason=\"too_many\"}";
-    assert!(controller.metric(refused) >= Some(10.0));
-    // A new kernel of an honest node is there at once all the same.
-    let beta = super::bed::kernel("beta");
-    bed.publish(&beta);
-    bed.node_with("other", &beta);
-    bed.wait_until_verified(&beta.digest);
-    assert_eq!(bed.versions().len(), 2);
-    assert!(bed.events("bad").len() <= 4, "{:?}", bed.events("bad"));
-    let new: Vec<String> = bed.keys();
-    let foreign = new.iter().filter(|key| !before.contains(key));
-    let of_beta = foreign.clone().filter(|key| {
-        let header = beta.made.as_ref().unwrap().manifest.header_digest.hex();
-        key.contains(&beta.digest.hex()) || key.contains(&header)
-    });
-    assert_eq!(foreign.count(), of_beta.count());
-    // The same 32 digits with another digest.
-    let hex = kernel.digest.hex();
-    let last = if hex.ends_with('0') { "1" } else { "0" };
-    let fake = BtfDigest::from_hex(&format!("{}{last}", &hex[..63])).unwrap();
-    let mut claim = keys(&kernel);
-    claim.annotations.btf_digest = Some(fake.to_string());
-    bed.node("twin");
-    bed.say("twin", &claim);
-    wait_until("it is told", || bed.has_event("twin", "SameKernelID"));
-    assert_eq!(bed.kh(&kernel.digest)["status"]["nodes"], 1);
 }
 
 #[test]
@@ -256,64 +213,17 @@ fn a_rollout_writes_a_status_at_most_once_in_five_seconds() {
 }
 
 #[test]
-fn what_is_poisoned_in_the_store_is_put_right_or_taken_away() {
-    let bed = Bed::new(Version::Newest);
-    let kernel = kernel("alpha");
-    let manifest = kernel.made.as_ref().unwrap().manifest.clone();
-    let header = Object::Header(manifest.header_digest);
-    bed.publish(&kernel);
-    bed.node_with("a", &kernel);
-    let controller = bed.controller("one", &["--verify-every=2s"]);
-    bed.wait_until_verified(&kernel.digest);
-    let right = bed.get(&header.key());
-    bed.poison(&header, b"int evil;");
-    wait_until("the header is right again", || {
-        bed.get(&header.key()) == right
-    });
-    bed.poison(&manifest.object(), b"{}");
-    wait_until("the manifest is right again", || {
-        bed.get(&manifest.object().key()) == manifest.to_json()
-    });
-    let id = kernel.digest.kernel_id().to_string();
-    wait_until("it is told", || bed.has_event(&id, "Repaired"));
-    for object in ["header", "manifest"] {
-        let name = format!("btfleet_controller_verification_failures_total{{object=\"{object}\"}}");
-        assert!(controller.metric(&name) >= Some(1.0), "{name}");
-    }
-    let btf = Object::Btf(kernel.digest);
-    bed.poison(&btf, b"evil");
-    wait_until("the BTF is taken away", || !bed.has(&btf));
-    assert!(!bed.has(&manifest.object()));
-    wait_until("its KernelHeader says so", || {
-        bed.condition(&kernel.digest, "Verified").0 == "False"
-    });
-    // An index entry is a hint: one that points nowhere makes no kernel.
-    let lie = Object::Index(
-        "amd64".parse().unwrap(),
-        RELEASE.parse().unwrap(),
-        BtfDigest::of(b"nothing"),
-    );
-    bed.poison(&lie, b"");
-    // The agent's next look.
-    bed.publish(&kernel);
-    let began = Instant::now();
-    bed.wait_until_verified(&kernel.digest);
-    assert!(began.elapsed() < Duration::from_secs(75));
-    assert_eq!(bed.versions().len(), 1);
-}
-
-#[test]
 fn a_claim_whose_btf_is_not_stored_gets_its_kernel_header_once_it_is() {
     let bed = Bed::new(Version::Newest);
     let kernel = kernel("alpha");
     bed.node_with("a", &kernel);
-    let controller = bed.controller("one", &[]);
+    let inside = Inside::start(&bed, 100, Mode::Off, LONG);
     wait_until("it is told", || bed.has_event("a", "Unverified"));
     assert_eq!(bed.versions(), []);
     assert_eq!(bed.keys(), Vec::<String>::new());
     bed.publish(&kernel);
     bed.wait_until_verified(&kernel.digest);
-    drop(controller);
+    inside.end();
 }
 
 #[test]
@@ -322,7 +232,7 @@ fn a_kernel_header_that_somebody_removed_or_edited_is_as_it_was() {
     let kernel = kernel("alpha");
     bed.publish(&kernel);
     bed.node_with("a", &kernel);
-    let controller = bed.controller("one", &[]);
+    let inside = Inside::start(&bed, 20, Mode::Off, LONG);
     bed.wait_until_verified(&kernel.digest);
     bed.wait_for_nodes(&kernel.digest, 1);
     let path = format!("{}/{}", super::bed::HEADERS, kernel.digest.kernel_id());
@@ -342,7 +252,7 @@ fn a_kernel_header_that_somebody_removed_or_edited_is_as_it_was() {
     // Its digest never changes.
     let other = json!({"spec": {"btfDigest": BtfDigest::of(b"x").to_string()}});
     assert_eq!(bed.admin.patch(&path, MERGE, &other).status, 422);
-    drop(controller);
+    inside.end();
 }
 
 #[test]

@@ -128,10 +128,13 @@ async fn answer(
         Ok(answer) => answer,
         Err(e) => return (StatusCode::BAD_GATEWAY, e.to_string()).into_response(),
     };
-    if fate == Fate::LostReply {
-        std::future::pending::<()>().await;
-    }
     let (head, body) = answer.into_parts();
+    if fate == Fate::LostReply {
+        // It ends in the middle.
+        let broken =
+            futures::stream::once(async { Err::<Vec<u8>, _>(std::io::Error::other("cut")) });
+        return Response::new(Body::from_stream(broken));
+    }
     let until = async move {
         let _ = cut.changed().await;
     };

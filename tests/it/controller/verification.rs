@@ -158,7 +158,7 @@ async fn whatever_is_wrong_or_missing_beside_a_right_btf_is_made_anew() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_wrong_btf_loses_its_manifests_and_then_itself() {
     let kernel = kernel();
     for bytes in [
