@@ -9,7 +9,9 @@ if [ -z "${BTFLEET:-}" ]; then
   BTFLEET=$(hack/dist.sh --path)
 fi
 export BTFLEET
+failed=0
 for nodes; do
   # The driver need not be fast: what is measured is another process.
-  SCALE_NODES=$nodes cargo bench --profile dev --bench scale
+  SCALE_NODES=$nodes cargo bench --profile dev --bench scale || failed=1
 done
+exit $failed

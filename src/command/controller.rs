@@ -17,6 +17,8 @@ pub fn run(args: &cli::Controller) -> Result<ExitCode> {
     super::agent::log(&args.log);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        // Headers are made one at a time; each thread more would keep memory of its own for it.
+        .max_blocking_threads(1)
         .build()
         .context("cannot start")?;
     let done = runtime.block_on(work(args));

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// Writes whatever of a kernel is absent, once through, and gives what was done, in order: if that is
 /// [`Done::Present`] throughout, nothing was written. Whoever must be sure that all of it is there at the end looks
-/// once more: [`look`].
+/// once more: [`look`](super::look).
 ///
 /// Time is tokio's.
 ///
