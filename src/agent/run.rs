@@ -1,4 +1,4 @@
-//! The loop around [`plan::next`](super::plan::next): looks, does what it says, waits.
+//! The loop around [`plan::next`](super::plan): looks, does what it says, waits.
 
 use super::api::Cluster;
 use super::event::{About, Event, Reason, Recorder, Sending};
