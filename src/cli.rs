@@ -32,6 +32,10 @@ pub enum Command {
     #[cfg(feature = "cluster")]
     Agent(Agent),
     #[cfg(feature = "cluster")]
+    Controller(Controller),
+    #[cfg(feature = "cluster")]
+    Cleanup(Cleanup),
+    #[cfg(feature = "cluster")]
     Serve(Serve),
     #[cfg(feature = "cluster")]
     Fetch(Fetch),
@@ -603,6 +607,123 @@ pub struct Agent {
     // Last: what follows would stand under its heading.
     #[command(flatten)]
     pub store: Store,
+}
+
+/// Keep the cluster's inventory: one KernelHeader per distinct kernel, verified, and collected when unused.
+///
+/// Watches Nodes, makes a KernelHeader of each kernel whose BTF it could fetch and check, verifies all of
+/// them daily, keeps this cluster's references in the store, and removes what nobody used for long. Of
+/// several replicas one leads, by a Lease.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Controller {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Answer /livez, /readyz and /metrics on this address.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "BTFLEET_LISTEN",
+        default_value = "[::]:8080"
+    )]
+    pub listen: std::net::SocketAddr,
+
+    /// The namespace of the Lease; otherwise the pod's, or the kubeconfig's.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The Lease's name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_LEASE_NAME",
+        default_value = "btfleet-controller"
+    )]
+    pub lease_name: String,
+
+    /// What this process is called in the Lease; no other may be called so [default: the host's name and
+    /// some chance].
+    #[arg(long, value_name = "NAME", env = "BTFLEET_IDENTITY")]
+    pub identity: Option<String>,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+
+    /// Whether kernels that nobody uses are removed from the store: on, dry-run (only said), off.
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "BTFLEET_COLLECT",
+        default_value = "on"
+    )]
+    pub collect: btfleet::controller::collect::Mode,
+
+    /// How long a kernel must have been named by no Node before it is removed: 30d, 12h, 90s.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "BTFLEET_RETENTION",
+        default_value = "30d"
+    )]
+    #[arg(value_parser = time)]
+    pub retention: std::time::Duration,
+
+    /// How often each kernel is verified.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "BTFLEET_VERIFY_EVERY",
+        default_value = "1d"
+    )]
+    #[arg(value_parser = time)]
+    pub verify_every: std::time::Duration,
+
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// Remove what btfleet wrote on this cluster's Nodes, and this cluster's references in the store.
+///
+/// For the end of an installation: remove the agents first, or they write it again. Can be run again where
+/// it was cut short. What other clusters use stays in the store; what is left unused is collected by the
+/// controllers of clusters that share the store, or stays.
+///
+/// Exit codes: 0 nothing is left, 1 something is.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Cleanup {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Leave the store as it is: no --store is needed.
+    #[arg(long)]
+    pub keep_refs: bool,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+}
+
+/// A time with its unit: 30d, 12h, 10m, 90s.
+#[cfg(feature = "cluster")]
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let refuse = || format!("{text:?} is no time; 30d, 12h, 10m and 90s are");
+    let unit = text.chars().last().ok_or_else(refuse)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| refuse())?;
+    let total = number.checked_mul(seconds).ok_or_else(refuse)?;
+    Ok(std::time::Duration::from_secs(total))
 }
 
 /// Hand out kernels' headers and BTF over HTTP, by node or by digest (a Deployment).

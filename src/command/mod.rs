@@ -3,8 +3,12 @@
 #[cfg(feature = "cluster")]
 mod agent;
 #[cfg(feature = "cluster")]
+mod cleanup;
+#[cfg(feature = "cluster")]
 mod complete;
 mod completions;
+#[cfg(feature = "cluster")]
+mod controller;
 #[cfg(feature = "cluster")]
 mod crd;
 mod diff;
@@ -60,6 +64,10 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Store(args) => wait(store::run(&args.task)),
         #[cfg(feature = "cluster")]
         Command::Agent(args) => agent::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Controller(args) => controller::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cleanup(args) => wait(cleanup::run(args)),
         #[cfg(feature = "cluster")]
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "cluster")]

@@ -7,6 +7,8 @@ mod canonical;
 mod cli;
 mod collection;
 mod conformance;
+#[cfg(feature = "cluster")]
+mod controller;
 mod diff;
 mod generated;
 mod golden;
