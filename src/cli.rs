@@ -32,6 +32,10 @@ pub enum Command {
     #[cfg(feature = "cluster")]
     Agent(Agent),
     #[cfg(feature = "cluster")]
+    Serve(Serve),
+    #[cfg(feature = "cluster")]
+    Fetch(Fetch),
+    #[cfg(feature = "cluster")]
     Nodes(Nodes),
     #[cfg(feature = "cluster")]
     Crd(Crd),
@@ -583,6 +587,213 @@ pub struct Agent {
     // Last: what follows would stand under its heading.
     #[command(flatten)]
     pub store: Store,
+}
+
+/// Hand out kernels' headers and BTF over HTTP, by node or by digest (a Deployment).
+///
+/// Watches the cluster's Nodes if a kubeconfig or a pod's account is there; otherwise it serves a store alone.
+/// GET / is the inventory, /openapi.json says what else there is, /livez, /readyz and /metrics how it is. No byte is
+/// sent whose digest was not checked.
+///
+/// Exit codes: 0 ended by SIGTERM, after the requests that were under way; 1 failed.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The address to answer on.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "BTFLEET_LISTEN",
+        default_value = "[::]:8080"
+    )]
+    pub listen: std::net::SocketAddr,
+
+    /// Speak TLS with this certificate: a PEM file, read again when it changes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_TLS_CERT",
+        requires = "tls_key"
+    )]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key: a PEM file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+
+    /// Look whether the TLS files have changed this often.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_TLS_RELOAD_EVERY",
+        default_value = "10"
+    )]
+    #[arg(value_parser = seconds)]
+    pub tls_reload_every: std::time::Duration,
+
+    /// Keep this much of what is sent in memory, in MiB. Slow readers may hold as much again; a blob of more than a
+    /// quarter of it is refused.
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "BTFLEET_CACHE",
+        default_value = "256",
+        value_parser = clap::value_parser!(u64).range(16..=1 << 20)
+    )]
+    pub cache: u64,
+
+    /// Connections at a time. Who comes then waits.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "BTFLEET_MAX_CONNECTIONS",
+        default_value = "2000",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_connections: u32,
+
+    /// Cut off a client that takes this long for a request's head, or between two requests.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_IDLE_TIMEOUT",
+        default_value = "30"
+    )]
+    #[arg(value_parser = seconds)]
+    pub idle_timeout: std::time::Duration,
+
+    /// Cut off a client that takes this long to read 64 KiB.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_STALL_TIMEOUT",
+        default_value = "20"
+    )]
+    #[arg(value_parser = seconds)]
+    pub stall_timeout: std::time::Duration,
+
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    #[command(flatten)]
+    pub log: Log,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// Get the running kernel's header and BTF into a folder, or a clear no (an init container).
+///
+/// DIR gets vmlinux.h, vmlinux.btf and manifest.json, all at once or not at all, readable by everybody. This
+/// kernel's own BTF is used where it can be read, and compared with what the Node says; otherwise a server
+/// (--server) or a store (--store) is asked for what this Node names, and waited for.
+///
+/// Exit codes: 0 the files are this kernel's; 1 failed otherwise; 2 wrong usage; 3 the files are of the one kernel
+/// that has this kernel's arch and release (--match release); 4 this kernel has no BTF, and none fits; 5 the Node
+/// says nothing of this boot yet; 6 nobody who could give them was reached; 7 what is said and what is there
+/// contradict each other. Files are written with 0 and 3 only.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Fetch {
+    /// The folder for the files; it is made if it is not there.
+    #[arg(short, long, value_name = "DIR", env = "BTFLEET_OUTPUT", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+
+    /// Where to look.
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "BTFLEET_SOURCE",
+        default_value = "auto"
+    )]
+    pub source: FetchSource,
+
+    /// `btfleet serve`: http://HOST[:PORT] or https://…. It is asked instead of the store.
+    #[arg(long, value_name = "URL", env = "BTFLEET_SERVER", value_hint = ValueHint::Url)]
+    pub server: Option<String>,
+
+    /// Trust these certificate authorities too, beside the system's, for --server: a PEM file.
+    #[arg(long, value_name = "FILE", env = "BTFLEET_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub ca_file: Option<PathBuf>,
+
+    /// The Node that this runs on; otherwise what NODE_NAME says.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// How sure it must be that the files are this kernel's.
+    #[arg(
+        long = "match",
+        value_name = "HOW",
+        env = "BTFLEET_MATCH",
+        default_value = "digest"
+    )]
+    pub by: FetchMatch,
+
+    /// Wait this long for what may still come; 0 is one try.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_TIMEOUT",
+        default_value = "120"
+    )]
+    #[arg(value_parser = seconds)]
+    pub timeout: std::time::Duration,
+
+    /// The running kernel's BTF.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_BTF",
+        default_value = "/sys/kernel/btf/vmlinux",
+        value_hint = ValueHint::FilePath
+    )]
+    pub btf: PathBuf,
+
+    /// Where the kernel says its boot id and release.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "BTFLEET_PROC",
+        default_value = "/proc",
+        hide = true
+    )]
+    pub proc: PathBuf,
+
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchSource {
+    /// This kernel's own BTF where it can be read; otherwise by what its Node says.
+    Auto,
+    /// This kernel's own BTF alone. Nobody is asked.
+    Own,
+    /// By what its Node says alone.
+    Node,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchMatch {
+    /// By the digest of its BTF.
+    Digest,
+    /// Of a kernel without BTF also by arch and release, if exactly one kernel has them. That is no proof: two builds
+    /// may share a release.
+    Release,
 }
 
 /// How a long-running command logs.

@@ -7,6 +7,8 @@ mod completions;
 mod crd;
 mod diff;
 mod dump;
+#[cfg(feature = "cluster")]
+mod fetch;
 mod get;
 mod import;
 mod input;
@@ -21,6 +23,8 @@ mod output;
 mod progress;
 mod publish;
 mod room;
+#[cfg(feature = "cluster")]
+mod serve;
 mod store;
 #[cfg(feature = "cluster")]
 mod table;
@@ -48,6 +52,10 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Store(args) => wait(store::run(&args.task)),
         #[cfg(feature = "cluster")]
         Command::Agent(args) => agent::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Fetch(args) => wait(fetch::run(args)),
         #[cfg(feature = "cluster")]
         Command::Nodes(args) => wait(nodes::run(args)),
         #[cfg(feature = "cluster")]

@@ -7,7 +7,7 @@ mod memory;
 mod shutdown;
 
 pub use backoff::Backoff;
-pub use health::{Probe, Pulse, serve};
+pub use health::{Probe, Pulse, routes, serve};
 pub use log::{LogFormat, log_to_stderr};
 pub use memory::give_back;
 pub use shutdown::{Shutdown, Trigger, on_signal};
