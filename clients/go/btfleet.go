@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"regexp"
 )
 
 // Source is where to look.
@@ -101,8 +102,11 @@ type Result struct {
 // KernelID is the kernel's short name, the first 32 digits of its BTF's digest: that of its KernelHeader.
 func (r *Result) KernelID() string { return r.BTFDigest[len("sha256:") : len("sha256:")+32] }
 
+// isNode is whether a name can be a Node's: it goes into a path.
+var isNode = regexp.MustCompile(`^[a-z0-9-][a-z0-9.-]{0,252}$`).MatchString
+
 // Fetch gives the running kernel's BTF, and its header if wanted. What may still come (a server that does not
-// answer, a Node whose agent has not spoken in this boot) it waits for, with pauses that grow from 1 s to 10 s or
+// answer, a Node whose agent has not spoken in this boot) it waits for, with pauses that grow from 0.5 s to 10 s or
 // are what the server asks for, until ctx ends or the next pause would outlast ctx's deadline; without a deadline
 // for as long as it takes. An [Error] says why there is nothing; errors.Is tells the kinds apart.
 //
@@ -122,6 +126,9 @@ func Fetch(ctx context.Context, options Options) (*Result, error) {
 			return nil, fmt.Errorf("btfleet: server %q: %w", options.Server, err)
 		}
 		f.server = server
+	}
+	if f.Node != "" && !isNode(f.Node) {
+		return nil, fmt.Errorf("btfleet: %q is no Node's name", f.Node)
 	}
 	if options.Dir != "" {
 		// What is handed on is good wherever the program goes.

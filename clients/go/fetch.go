@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -22,7 +21,7 @@ const (
 	// moment is how long somebody is waited for whose word is welcome and not needed.
 	moment = 5 * time.Second
 	// firstPause and maxPause are the pauses between tries: they double.
-	firstPause = time.Second
+	firstPause = 500 * time.Millisecond
 	maxPause   = 10 * time.Second
 )
 
@@ -205,7 +204,7 @@ func (f *fetch) get(ctx context.Context, kernel named, matched Matched) (*Result
 	}
 	if f.Header {
 		// A Node may name another generator's header, which only its own path gives.
-		path := "/v1/nodes/" + url.PathEscape(f.Node) + "/vmlinux.h"
+		path := "/v1/nodes/" + f.Node + "/vmlinux.h"
 		if matched == MatchedRelease {
 			path = byDigest + "/vmlinux.h"
 		}

@@ -416,21 +416,6 @@ func TestExactlyOneKernelMayBearTheReleaseOfAKernelWithoutBTF(t *testing.T) {
 	}
 }
 
-func TestANodesNameIsOnePartOfAPath(t *testing.T) {
-	f := newFake(t)
-	options := f.options()
-	options.Node = "x/../a"
-	f.answers["/v1/nodes/x/../a/manifest"] = func(w http.ResponseWriter, r *http.Request) {
-		if r.RequestURI != "/v1/nodes/x%2F..%2Fa/manifest" {
-			t.Error(r.RequestURI)
-		}
-		problemOf("unknown-node", 404)(w, r)
-	}
-	if _, err := once(options); !errors.Is(err, ErrNotReady) {
-		t.Error(err)
-	}
-}
-
 func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, url := range []string{"btfleet:8080", "ftp://h", "http://", "http://h?x", "http://u:p@h", "http://h\n"} {
 		if _, err := Fetch(t.Context(), Options{Server: url, BTF: "/"}); err == nil {
@@ -439,6 +424,13 @@ func TestOptionsThatMakeNoSenseAreRefused(t *testing.T) {
 	}
 	f := newFake(t)
 	options := f.options()
+	for _, node := range []string{"a/b", "..", "a?b", "A", "a\n", strings.Repeat("a", 254)} {
+		options.Node = node
+		if _, err := Fetch(t.Context(), options); err == nil || f.asked.Load() > 0 {
+			t.Errorf("%q: %v", node, err)
+		}
+	}
+	options = f.options()
 	options.Dir = ""
 	if _, err := Fetch(t.Context(), options); err == nil || !strings.Contains(err.Error(), "Dir") {
 		t.Error(err)

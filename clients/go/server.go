@@ -210,7 +210,7 @@ type nodeKernel struct {
 // word is what the cluster says of a node.
 func (s *server) word(ctx context.Context, node string) said {
 	var kernel nodeKernel
-	problem, err := s.json(ctx, "/v1/nodes/"+url.PathEscape(node)+"/manifest", &kernel)
+	problem, err := s.json(ctx, "/v1/nodes/"+node+"/manifest", &kernel)
 	switch {
 	case err != nil:
 		return said{word: wordAway, why: detail(err)}
