@@ -8,6 +8,8 @@ mod cli;
 mod collection;
 mod conformance;
 mod diff;
+#[cfg(feature = "cluster")]
+mod fetch;
 mod generated;
 mod golden;
 mod header;
@@ -20,6 +22,8 @@ mod roundtrip;
 mod roundtrip_faults;
 mod s3;
 mod seeds;
+#[cfg(feature = "cluster")]
+mod serve;
 mod servers;
 mod site;
 mod store;
