@@ -5,9 +5,13 @@ mod admission;
 mod agent;
 mod canonical;
 mod cli;
+#[cfg(feature = "cluster")]
+mod clients;
 mod collection;
 mod conformance;
 mod diff;
+#[cfg(feature = "cluster")]
+mod examples;
 #[cfg(feature = "cluster")]
 mod fetch;
 mod generated;
