@@ -195,7 +195,10 @@ async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Result<Respon
     for (name, value) in pairs(query.as_deref()) {
         match name.as_str() {
             "arch" => arch = Some(value.parse().map_err(|e| question(&e))?),
-            "release" => release = Some(value.parse().map_err(|e| question(&e))?),
+            "release" if may_be_written(&value) && !value.starts_with('.') => {
+                release = Some(value.parse().map_err(|e| question(&e))?);
+            }
+            "release" => return Err(question(&"no kernel prints such a release")),
             _ => return Err(question(&"only arch and release may be asked for")),
         }
     }
