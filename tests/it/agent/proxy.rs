@@ -101,12 +101,7 @@ async fn answer(who: Api, state: &Mutex<State>, request: Request) -> Response {
     match fate {
         Fate::Through | Fate::LostReply => {}
         Fate::Hang => std::future::pending().await,
-        Fate::ToServer(address) => {
-            let (_, path) = head.uri.path().split_once("/proxy").unwrap();
-            let path = path.to_owned();
-            let sent = tokio::task::spawn_blocking(move || to_server(address, &path));
-            return sent.await.unwrap();
-        }
+        Fate::ToServer(address) => return to_server(address, head.uri.path()).await,
         Fate::Status(code, after) => {
             let status = StatusCode::from_u16(code).unwrap();
             let mut response = (status, format!("as the test says: {code}")).into_response();
@@ -139,13 +134,15 @@ async fn answer(who: Api, state: &Mutex<State>, request: Request) -> Response {
     }
 }
 
-fn to_server(address: SocketAddr, path: &str) -> Response {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+/// Sends a request on as the API server's proxy of Services does.
+pub async fn to_server(address: SocketAddr, path: &str) -> Response {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (_, path) = path.split_once("/proxy").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut all = Vec::new();
-    stream.read_to_end(&mut all).unwrap();
+    stream.read_to_end(&mut all).await.unwrap();
     let end = all.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
     let head = String::from_utf8_lossy(&all[..end]).into_owned();
     let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();

@@ -1,6 +1,6 @@
 //! A way to an API server on which writes go wrong and watches are cut: unlike the agents' it passes streams on.
 
-use crate::agent::proxy::Fate;
+use crate::agent::proxy::{Fate, to_server};
 use crate::support::servers::api::{Api, runtime};
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -104,6 +104,7 @@ async fn answer(
     match fate {
         Fate::Through | Fate::LostReply => {}
         Fate::Hang => std::future::pending().await,
+        Fate::ToServer(address) => return to_server(address, head.uri.path()).await,
         Fate::Status(code, after) => {
             let status = StatusCode::from_u16(code).unwrap();
             let mut response = (status, format!("as the test says: {code}")).into_response();
