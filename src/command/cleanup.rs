@@ -6,7 +6,7 @@ use btfleet::artifact::{Object, Owner};
 use btfleet::cluster::client::{Answer, Refusal, ask};
 use btfleet::cluster::node::{Keys, Node, patch};
 use btfleet::cluster::watch::each;
-use btfleet::controller::{Api, Metrics};
+use btfleet::controller::{Api, Metrics, undo};
 use btfleet::store::Store;
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
@@ -66,6 +66,8 @@ pub async fn run(args: cli::Cleanup) -> Result<ExitCode> {
     drop(patched);
     println!("removed btfleet's keys from {} nodes", count - failed);
     if let Some((store, owner)) = store {
+        // What a controller was about to remove when it ended may be another cluster's too.
+        undo(&*store, &owner).await?;
         let refs = remove_refs(&*store, &owner).await?;
         println!(
             "removed {refs} references of {owner} from {}",

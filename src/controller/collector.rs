@@ -4,43 +4,12 @@ use super::api::Api;
 use super::clock::Clock;
 use super::collect::{Claims, DEADLINE, Moment, Outcome, Plan, Seen, Step};
 use super::inventory::PIN;
-use crate::artifact::{BtfDigest, Key, MAX_BLOB, Object, Owner, compressed_limit};
-use crate::cluster::client::Refusal;
+use super::steps::{self, StepError};
+use crate::artifact::{BtfDigest, Object, Owner};
 use crate::cluster::lease::Fence;
-use crate::store::{self, Put, ReadError, Store, read};
-use bytes::Bytes;
-use futures::TryStreamExt;
+use crate::store::{ReadError, Store, read};
 use std::collections::BTreeSet;
-use std::future::Future;
 use tokio::time::timeout;
-
-/// Why a plan broke off.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StepError {
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] store::Error),
-    /// A manifest could not be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// The API server failed.
-    #[error(transparent)]
-    Api(#[from] Refusal),
-    /// A write took too long.
-    #[error("{0} did not take effect within {seconds} s", seconds = DEADLINE.as_secs())]
-    TooLong(String),
-}
-
-impl StepError {
-    /// The store's error, if it is one.
-    pub fn of_store(&self) -> Option<&store::Error> {
-        match self {
-            StepError::Store(e) | StepError::Read(ReadError::Store(e)) => Some(e),
-            _ => None,
-        }
-    }
-}
 
 /// Where plans are carried out.
 #[derive(Debug)]
@@ -84,7 +53,6 @@ impl Hands<'_> {
     async fn step(&self, step: Step) -> Result<Seen, StepError> {
         match step {
             Step::Look(kernel) => Ok(Seen::Claims(self.look(&kernel).await?)),
-            Step::List(folder) => Ok(Seen::Objects(self.list(&folder).await?)),
             Step::Read(_, Object::Manifest(btf, generator)) => {
                 match read::manifest(self.store, &btf, generator).await {
                     Ok(manifest) => Ok(Seen::Names(Some(manifest.header_digest))),
@@ -97,29 +65,6 @@ impl Hands<'_> {
             // No other object names a header.
             Step::Read(..) => Ok(Seen::Names(None)),
             Step::ReadAll => Ok(Seen::Named(self.read_all().await?)),
-            Step::Put(object) => {
-                let key = object.key();
-                let put = self.store.put_if_absent(&key, Bytes::new());
-                bounded(&key, put).await?;
-                Ok(Seen::Done)
-            }
-            Step::Copy { from, to } => {
-                let limit = compressed_limit(MAX_BLOB);
-                let key = to.key();
-                let copy = async {
-                    match self.store.get(&from.key(), limit).await? {
-                        Some(body) => self.store.put_if_absent(&key, body).await.map(Some),
-                        None => Ok(None),
-                    }
-                };
-                let copied: Option<Put> = bounded(&key, copy).await?;
-                Ok(copied.map_or(Seen::Absent, |_| Seen::Done))
-            }
-            Step::Remove(object) => {
-                let key = object.key();
-                bounded(&key, self.store.delete(&key)).await?;
-                Ok(Seen::Done)
-            }
             Step::RemoveKernelHeader(kernel) => {
                 let remove = self.api.remove(&kernel);
                 let removed = timeout(DEADLINE, remove).await;
@@ -128,29 +73,32 @@ impl Hands<'_> {
                 removed.map_err(|_| what())??;
                 Ok(Seen::Done)
             }
-            Step::End(_) => Ok(Seen::Nothing),
+            step => steps::on_store(self.store, step).await,
         }
     }
 
     /// Who wants a kernel, as it is now.
     async fn look(&self, kernel: &BtfDigest) -> Result<Claims, StepError> {
         let mut claims = Claims::default();
-        for object in self.list(&Object::refs_of(kernel)).await? {
+        for object in steps::list(self.store, &Object::refs_of(kernel)).await? {
             match object {
                 Object::Ref(btf, owner) if btf == *kernel && owner == *self.me => claims.own = true,
                 Object::Ref(btf, _) if btf == *kernel => claims.others = true,
                 _ => {}
             }
         }
-        let manifests = self.list(&Object::manifests_of(kernel)).await?;
+        let manifests = steps::list(self.store, &Object::manifests_of(kernel)).await?;
         let of_it = |o: &Object| matches!(o, Object::Manifest(btf, _) if btf == kernel);
         claims.published = manifests.iter().any(of_it);
-        claims.rival = self.list(&Object::all_aside()).await?.iter().any(|object| {
-            let Object::Aside(owner, copied) = object else {
-                return false;
-            };
-            owner != self.me && matches!(**copied, Object::Ref(btf, _) if btf == *kernel)
-        });
+        claims.rival = steps::list(self.store, &Object::all_aside())
+            .await?
+            .iter()
+            .any(|object| {
+                let Object::Aside(owner, copied) = object else {
+                    return false;
+                };
+                owner != self.me && matches!(**copied, Object::Ref(btf, _) if btf == *kernel)
+            });
         let object = self.api.get(kernel).await?;
         let annotations = object.and_then(|object| object.metadata.annotations);
         claims.pinned = annotations.is_some_and(|a| a.contains_key(PIN));
@@ -158,18 +106,9 @@ impl Hands<'_> {
         Ok(claims)
     }
 
-    async fn list(&self, folder: &Key) -> Result<Vec<Object>, StepError> {
-        let mut objects = Vec::new();
-        let mut entries = self.store.list(Some(folder));
-        while let Some(entry) = entries.try_next().await? {
-            objects.extend(Object::parse(&entry.key));
-        }
-        Ok(objects)
-    }
-
     async fn read_all(&self) -> Result<BTreeSet<crate::artifact::HeaderDigest>, StepError> {
         let mut named = BTreeSet::new();
-        for object in self.list(&Object::kernels()).await? {
+        for object in steps::list(self.store, &Object::kernels()).await? {
             let Object::Manifest(btf, generator) = object else {
                 continue;
             };
@@ -183,16 +122,5 @@ impl Hands<'_> {
             }
         }
         Ok(named)
-    }
-}
-
-/// A write that is given up after [`DEADLINE`].
-async fn bounded<T>(
-    key: &Key,
-    write: impl Future<Output = Result<T, store::Error>>,
-) -> Result<T, StepError> {
-    match timeout(DEADLINE, write).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(StepError::TooLong(key.to_string())),
     }
 }

@@ -1,9 +1,12 @@
 //! The inventory's side: what a cluster's one controller decides, and does.
 //!
-//! `collect`, `inventory` and `status` decide, and are pure; `verify` and `collector` work on the store; `run` stands
+//! `collect`, `inventory` and `status` decide, and are pure; `verify`, `steps` and `collector` work on the store; `run` stands
 //! for election, and `leader` is what the one who leads does.
 
 pub mod collect;
+mod steps;
+
+pub use steps::{StepError, undo};
 
 #[cfg(feature = "cluster")]
 mod api;
@@ -34,7 +37,7 @@ mod verifying;
 pub use self::{
     api::{Api, POLICIES},
     clock::Clock,
-    collector::{Hands, StepError},
+    collector::Hands,
     event::{About, Event, Reason, Recorder, Sending},
     metrics::Metrics,
     run::{Parts, Settings, run},
