@@ -7,6 +7,7 @@ use http::Request;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 use crate::servers::api::runtime;
 
@@ -60,17 +61,25 @@ impl Fleet {
             "PATCH" => "application/merge-patch+json",
             _ => "application/json",
         };
-        let request = Request::builder()
-            .method(method)
-            .uri(&path)
-            .header("content-type", kind)
-            .body(Body::from(body.to_string().into_bytes()))
-            .unwrap();
-        let answer = self.client.send(request).await.unwrap();
-        let status = answer.status();
-        let bytes = answer.into_body().collect_bytes().await.unwrap();
-        assert!(status.is_success(), "{method} {path}: {bytes:?}");
-        bytes.len()
+        // A busy machine's etcd may time out: an agent would wait and ask again, and so is done here.
+        for _ in 0..60 {
+            let request = Request::builder()
+                .method(method)
+                .uri(&path)
+                .header("content-type", kind)
+                .body(Body::from(body.to_string().into_bytes()))
+                .unwrap();
+            let answer = self.client.send(request).await.unwrap();
+            let status = answer.status();
+            let bytes = answer.into_body().collect_bytes().await.unwrap();
+            // 409: what timed out was done all the same.
+            if status.is_success() || status == 409 {
+                return bytes.len();
+            }
+            assert!(status.is_server_error(), "{method} {path}: {bytes:?}");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        panic!("{method} {path}: never answered");
     }
 }
 
