@@ -7,6 +7,7 @@ use super::fleet::Fleet;
 use super::metrics::Metrics;
 use super::{openapi, page};
 use crate::artifact::{Arch, BtfDigest, Generator, KernelId, Release};
+use crate::cluster::node::may_be_written;
 use crate::consumer::wire::{KernelList, KernelName, Kind, ListedKernel, NodeKernel, Problem};
 use axum::Router;
 use axum::body::Body;
