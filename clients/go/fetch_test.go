@@ -33,7 +33,7 @@ func zip(blob []byte) []byte {
 }
 
 var (
-	kernelBTF    = bytes.Repeat([]byte("a kernel's types "), 5000)
+	kernelBTF    = append([]byte("\x9f\xeb"), bytes.Repeat([]byte("a kernel's types "), 5000)...)
 	kernelHeader = bytes.Repeat([]byte("struct task_struct; "), 5000)
 )
 
@@ -234,11 +234,16 @@ func TestTheKernelsOwnBTFNeedsNobodyAndStaysWhereItIs(t *testing.T) {
 	if _, err = once(Options{BTF: own, Proc: f.proc, Header: true}); !errors.Is(err, ErrNobody) {
 		t.Error(err)
 	}
+	for _, text := range []string{"", "\x9f", "\x7fELF"} {
+		if _, err = once(Options{BTF: f.write("btf", text), Proc: f.proc}); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 func TestAServerThatContradictsTheKernelIsAnError(t *testing.T) {
 	f := newFake(t)
-	own := f.write("btf", "another kernel's types")
+	own := f.write("btf", "\xeb\x9fanother kernel's types")
 	for kind, answer := range map[string]http.HandlerFunc{"ready": says(ready(boot)), "no-btf": problemOf("no-btf", 404)} {
 		f.answers[nodePath] = answer
 		for _, header := range []bool{false, true} {
