@@ -857,9 +857,9 @@ pub struct Fetch {
     #[arg(long, value_name = "URL", env = "BTFLEET_SERVER", value_hint = ValueHint::Url)]
     pub server: Option<String>,
 
-    /// Trust these certificate authorities too, beside the system's, for --server: a PEM file.
-    #[arg(long, value_name = "FILE", env = "BTFLEET_CA_FILE", value_hint = ValueHint::FilePath)]
-    pub ca_file: Option<PathBuf>,
+    /// Trust these certificate authorities too, beside the system's, of --server: a PEM file.
+    #[arg(long, value_name = "FILE", env = "BTFLEET_SERVER_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub server_ca_file: Option<PathBuf>,
 
     /// The Node that this runs on; otherwise what NODE_NAME says.
     #[arg(long, value_name = "NAME", env = "BTFLEET_NODE_NAME")]

@@ -16,7 +16,7 @@ var (
 	ErrUnreachable = errors.New("unreachable")
 	// ErrMismatch: what is said and what is there contradict each other.
 	ErrMismatch = errors.New("mismatch")
-	// ErrUnreadable: the BTF is there, and no header can be made of it.
+	// ErrUnreadable: the BTF is there, and it is none, or no header can be made of it.
 	ErrUnreadable = errors.New("unreadable BTF")
 	// ErrNobody: the kernel's own BTF cannot be read, or a header is wanted, and nobody was given to ask.
 	ErrNobody = errors.New("nobody to ask")

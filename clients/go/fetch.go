@@ -33,7 +33,9 @@ type fetch struct {
 
 func (f *fetch) run(ctx context.Context) (*Result, error) {
 	began := time.Now()
-	f.look()
+	if err := f.look(); err != nil {
+		return nil, err
+	}
 	if f.Source == SourceOwn {
 		f.server = nil
 	}
@@ -93,7 +95,7 @@ var (
 )
 
 // look sees what runs here.
-func (f *fetch) look() {
+func (f *fetch) look() error {
 	line := func(path string, is func(string) bool) string {
 		text, err := os.ReadFile(filepath.Join(f.Proc, path))
 		if line := strings.TrimRight(string(text), "\n"); err == nil && is(line) {
@@ -107,10 +109,12 @@ func (f *fetch) look() {
 		release: line("sys/kernel/osrelease", isRelease),
 	}
 	if f.Source == SourceNode {
-		return
+		return nil
 	}
 	digest, err := digestOf(f.BTF)
 	switch {
+	case err == nil && !isBTF(f.BTF):
+		return failed(ErrUnreadable, "%s is no BTF", f.BTF)
 	case err == nil:
 		f.here.own, f.here.btf = ownRead, digest
 	case errors.Is(err, fs.ErrNotExist):
@@ -118,6 +122,19 @@ func (f *fetch) look() {
 	case f.Waiting != nil:
 		f.Waiting("this kernel's own BTF is not used: " + err.Error())
 	}
+	return nil
+}
+
+// isBTF is whether a file begins as BTF does, in either byte order (btf.rst, "BTF Type and String Encoding").
+func isBTF(path string) bool {
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer file.Close()
+	var magic [2]byte
+	_, err = io.ReadFull(file, magic[:])
+	return err == nil && (magic == [2]byte{0x9f, 0xeb} || magic == [2]byte{0xeb, 0x9f})
 }
 
 // digestOf reads a file, of which there may be as much as of a blob.

@@ -33,7 +33,7 @@ func zip(blob []byte) []byte {
 }
 
 var (
-	kernelBTF    = bytes.Repeat([]byte("a kernel's types "), 5000)
+	kernelBTF    = append([]byte("\x9f\xeb"), bytes.Repeat([]byte("a kernel's types "), 5000)...)
 	kernelHeader = bytes.Repeat([]byte("struct task_struct; "), 5000)
 )
 
@@ -133,14 +133,14 @@ func once(options Options) (*Result, error) {
 	return Fetch(ctx, options)
 }
 
-func names(t *testing.T, dir string) []string {
+func entries(t *testing.T, dir string) []string {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	there, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, entry := range entries {
+	for _, entry := range there {
 		names = append(names, entry.Name())
 	}
 	return names
@@ -191,7 +191,7 @@ func TestWhatTheNodeNamesIsFetchedCheckedAndNotFetchedTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	has(t, result.BTF, kernelBTF)
-	if left := names(t, f.dir); len(left) != 2 {
+	if left := entries(t, f.dir); len(left) != 2 {
 		t.Error(left)
 	}
 }
@@ -204,7 +204,7 @@ func TestWithoutAHeaderNoneIsFetched(t *testing.T) {
 	if err != nil || result.Header != "" || result.HeaderDigest != "" {
 		t.Fatalf("%+v %v", result, err)
 	}
-	if there := names(t, f.dir); len(there) != 1 || there[0] != "vmlinux.btf" {
+	if there := entries(t, f.dir); len(there) != 1 || there[0] != "vmlinux.btf" {
 		t.Error(there)
 	}
 }
@@ -228,17 +228,22 @@ func TestTheKernelsOwnBTFNeedsNobodyAndStaysWhereItIs(t *testing.T) {
 		t.Fatalf("%+v %v", result, err)
 	}
 	has(t, result.Header, kernelHeader)
-	if there := names(t, f.dir); len(there) != 1 {
+	if there := entries(t, f.dir); len(there) != 1 {
 		t.Error(there)
 	}
 	if _, err = once(Options{BTF: own, Proc: f.proc, Header: true}); !errors.Is(err, ErrNobody) {
 		t.Error(err)
 	}
+	for _, text := range []string{"", "\x9f", "\x7fELF"} {
+		if _, err = once(Options{BTF: f.write("btf", text), Proc: f.proc}); !errors.Is(err, ErrUnreadable) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
 }
 
 func TestAServerThatContradictsTheKernelIsAnError(t *testing.T) {
 	f := newFake(t)
-	own := f.write("btf", "another kernel's types")
+	own := f.write("btf", "\xeb\x9fanother kernel's types")
 	for kind, answer := range map[string]http.HandlerFunc{"ready": says(ready(boot)), "no-btf": problemOf("no-btf", 404)} {
 		f.answers[nodePath] = answer
 		for _, header := range []bool{false, true} {
@@ -249,7 +254,7 @@ func TestAServerThatContradictsTheKernelIsAnError(t *testing.T) {
 			}
 		}
 	}
-	if there := names(t, f.dir); len(there) != 0 {
+	if there := entries(t, f.dir); len(there) != 0 {
 		t.Error(there)
 	}
 	// Of another boot it says nothing about this kernel; and nobody is asked who is not to be.
@@ -267,6 +272,9 @@ func TestAServerThatContradictsTheKernelIsAnError(t *testing.T) {
 }
 
 func TestWhatIsSaidOfANodeIsAnErrorOfItsKind(t *testing.T) {
+	names := func(btf, header string, generator int) http.HandlerFunc {
+		return says(map[string]any{"bootId": boot, "btfDigest": btf, "headerDigest": header, "generator": generator})
+	}
 	for name, c := range map[string]struct {
 		answer http.HandlerFunc
 		kind   error
@@ -282,7 +290,9 @@ func TestWhatIsSaidOfANodeIsAnErrorOfItsKind(t *testing.T) {
 		"no cluster":         {problemOf("no-cluster", 404), ErrUnreachable, true},
 		"someone else's 404": {http.NotFound, ErrUnreachable, true},
 		"no JSON":            {sends([]byte("<html>")), ErrUnreachable, true},
-		"no digests":         {says(map[string]any{"bootId": boot, "btfDigest": "sha256:../../x"}), ErrUnreachable, true},
+		"no BTF digest":      {names("sha256:../../x", digit("a"), 1), ErrUnreachable, true},
+		"no header digest":   {names(digit("a"), digit("A"), 1), ErrUnreachable, true},
+		"no generator":       {names(digit("a"), digit("a"), 0), ErrUnreachable, true},
 		"endless JSON":       {sends(bytes.Repeat([]byte(" "), maxJSON+1)), ErrUnreachable, true},
 		"unpleasant":         {says(map[string]any{"generator": "\x1b[2J\n"}), ErrUnreachable, true},
 	} {
@@ -297,7 +307,7 @@ func TestWhatIsSaidOfANodeIsAnErrorOfItsKind(t *testing.T) {
 			if strings.ContainsAny(fmt.Sprint(err), "\n\x1b") {
 				t.Errorf("%q", err)
 			}
-			if there := names(t, f.dir); len(there) != 0 {
+			if there := entries(t, f.dir); len(there) != 0 {
 				t.Error(there)
 			}
 		})
@@ -325,8 +335,8 @@ func TestNoByteThatWasNotCheckedAppears(t *testing.T) {
 		"nothing":              {as("identity", nil), ErrMismatch},
 		"half of the gzip":     {as("gzip", zipped[:len(zipped)/2]), ErrMismatch},
 		"no gzip":              {as("gzip", kernelHeader), ErrMismatch},
-		"a bomb":               {as("gzip", zip(make([]byte, maxBlob+1))), ErrMismatch},
-		"more than anybody":    {as("identity", make([]byte, maxWay+1)), ErrUnreachable},
+		"more than a blob":     {as("gzip", zip(make([]byte, maxBlob+1))), ErrMismatch},
+		"more than the way":    {as("identity", make([]byte, maxWay+1)), ErrUnreachable},
 		"a coding not welcome": {as("zstd", kernelHeader), ErrUnreachable},
 		"503":                  {problemOf("missing", 503), ErrUnreachable},
 		"elsewhere":            {http.RedirectHandler(elsewhere.URL+headerPath, 307).ServeHTTP, ErrUnreachable},
@@ -340,17 +350,21 @@ func TestNoByteThatWasNotCheckedAppears(t *testing.T) {
 			f := newFake(t)
 			f.answers[headerPath] = c.answer
 			options := f.options()
-			if _, err := once(options); !errors.Is(err, c.kind) || !errors.Is(err, context.Canceled) {
+			_, err := once(options)
+			if !errors.Is(err, c.kind) || !errors.Is(err, context.Canceled) {
 				t.Error(err)
 			}
-			if there := names(t, f.dir); len(there) != 0 {
+			if isMuch := strings.HasPrefix(name, "more than"); isMuch != strings.Contains(err.Error(), "more than") {
+				t.Error(err)
+			}
+			if there := entries(t, f.dir); len(there) != 0 {
 				t.Error(there)
 			}
 			f.answers[headerPath] = sends(kernelHeader)
 			if _, err := once(options); err != nil {
 				t.Error(err)
 			}
-			if there := names(t, f.dir); len(there) != 2 {
+			if there := entries(t, f.dir); len(there) != 2 {
 				t.Error(there)
 			}
 		})
@@ -411,7 +425,7 @@ func TestExactlyOneKernelMayBearTheReleaseOfAKernelWithoutBTF(t *testing.T) {
 	if _, err = once(options); !errors.Is(err, ErrUnreachable) {
 		t.Error(err)
 	}
-	if there := names(t, f.dir); len(there) != 0 {
+	if there := entries(t, f.dir); len(there) != 0 {
 		t.Error(there)
 	}
 }

@@ -145,7 +145,7 @@ func TestItDoesAsBtfleetFetchDoes(t *testing.T) {
 						t.Errorf("header %v: %v, and btfleet fetch: %s", c.options.Header, err, fetch.said)
 					}
 					// The temporary files are gone, too.
-					if there := names(t, c.options.Dir); len(there) != 0 {
+					if there := entries(t, c.options.Dir); len(there) != 0 {
 						t.Error(there)
 					}
 					continue

@@ -3,6 +3,7 @@ package btfleet
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -165,3 +166,39 @@ func TestACanceledContextEndsThePause(t *testing.T) {
 		}
 	})
 }
+
+// slow sends a byte every 40 s.
+type slow struct{ left []byte }
+
+func (s *slow) Read(p []byte) (int, error) {
+	time.Sleep(silence * 2 / 3)
+	if len(s.left) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:1], s.left)
+	s.left = s.left[n:]
+	return n, nil
+}
+func (*slow) Close() error { return nil }
+
+func TestAServerThatIsSlowAndNotSilentIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithTimeout(t.Context(), time.Hour)
+		defer stop()
+		transport := transportFunc(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: &slow{left: []byte(`{"a":1}`)}}, nil
+		})
+		s, err := newServer("http://btfleet", &http.Client{Transport: transport})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var into struct{ A int }
+		if problem, err := s.json(ctx, "/", &into); problem != nil || err != nil || into.A != 1 {
+			t.Error(problem, err, into)
+		}
+	})
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }

@@ -80,7 +80,7 @@ async fn origin(args: &Fetch, settings: &Settings) -> Result<Option<Box<dyn Orig
         return Ok(None);
     }
     if let Some(url) = &args.server {
-        let address = Address::new(url, args.ca_file.as_deref())?;
+        let address = Address::new(url, args.server_ca_file.as_deref())?;
         return Ok(Some(Box::new(Server(address))));
     }
     if args.store.store.is_none() {

@@ -174,7 +174,12 @@ fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, AddressError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        let named = |problem: String| refuse(format!("--ca-file {}", path.display()), problem);
+        let named = |problem: String| {
+            refuse(
+                format!("certificate authorities in {}", path.display()),
+                problem,
+            )
+        };
         let pem = std::fs::read(path).map_err(|e| named(e.to_string()))?;
         let mut all = CertificateDer::pem_slice_iter(&pem).peekable();
         if all.peek().is_none() {

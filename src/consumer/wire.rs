@@ -14,7 +14,7 @@ pub struct NodeKernel {
     /// The boot that this describes. Whoever runs on the node compares it with
     /// `/proc/sys/kernel/random/boot_id`.
     pub boot_id: String,
-    /// `uname -r`, where it is one that may be written on a Node.
+    /// `uname -r`, as the kubelet reports it.
     pub kernel_release: Option<String>,
     /// The machine, in Kubernetes' spelling.
     pub arch: String,
