@@ -137,6 +137,11 @@ impl Blobs {
         .boxed()
     }
 
+    /// What all of them may hold together.
+    pub(super) fn held(&self) -> Arc<Held> {
+        self.held.clone()
+    }
+
     /// Brings the metrics to what is held.
     pub fn measure(&self) {
         self.metrics.held(self.held.bytes());

@@ -8,6 +8,7 @@ pub mod blob;
 pub mod cache;
 pub mod catalog;
 pub mod fleet;
+mod list;
 mod listen;
 mod metrics;
 mod openapi;
@@ -23,6 +24,7 @@ use blob::Blobs;
 use catalog::Catalog;
 use fleet::Fleet;
 use kube::Client;
+use list::Lists;
 use routes::App;
 use rustls::ServerConfig;
 use std::sync::Arc;
@@ -64,7 +66,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: Shutdown) {
     let app = Arc::new(App {
         fleet: fleet.clone(),
         blobs: blobs.clone(),
-        place: parts.store.place().to_owned(),
+        lists: Lists::new(blobs.held(), parts.store.place(), metrics.clone()),
         catalog: Catalog::new(parts.store, metrics.clone()),
         metrics: metrics.clone(),
     });
