@@ -304,6 +304,10 @@ func TestWhatIsSaidOfANodeIsAnErrorOfItsKind(t *testing.T) {
 			if !errors.Is(err, c.kind) || errors.Is(err, context.Canceled) != c.waits {
 				t.Error(err)
 			}
+			// Nothing is asked for by digests that are none.
+			if asked := f.asked.Load(); asked != 1 {
+				t.Error(asked, "requests")
+			}
 			if strings.ContainsAny(fmt.Sprint(err), "\n\x1b") {
 				t.Errorf("%q", err)
 			}
