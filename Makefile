@@ -31,6 +31,11 @@ bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31
 	@hack/need.sh bench
 	@BTFLEET="$$(hack/dist.sh --path)" hack/bench.sh
 
+.PHONY: scale
+scale: ## the controller on clusters of 5,000 and 50,000 Nodes: SCALE="5000 50000"
+	@hack/need.sh test
+	@hack/scale.sh $(SCALE)
+
 .PHONY: bench-serve
 bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from nginx: SERVE_ROUNDS=5
 	@hack/need.sh serve

@@ -88,6 +88,7 @@ for_test() {
   need curl have curl # signs requests to the S3 server, apart from our own code
   # Tries the server against its description, from a venv of its own.
   need python3-venv python3 -c 'import ensurepip, venv'
+  need bpftrace have bpftrace # examples/bpftrace
   for_side_by_side
 }
 

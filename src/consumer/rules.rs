@@ -155,8 +155,8 @@ impl fmt::Display for Hint {
             Hint::Several(arch, release, all) => {
                 write!(f, ", and {} kernels {arch}/{release} are there:", all.len())?;
                 // A line to read, however many there are.
-                let shown = all.iter().take(5);
-                shown.map(|btf| write!(f, " {}", btf.kernel_id())).collect()
+                let mut shown = all.iter().take(5);
+                shown.try_for_each(|btf| write!(f, " {}", btf.kernel_id()))
             }
         }
     }

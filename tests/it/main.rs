@@ -5,9 +5,15 @@ mod admission;
 mod agent;
 mod canonical;
 mod cli;
+#[cfg(feature = "cluster")]
+mod clients;
 mod collection;
 mod conformance;
+#[cfg(feature = "cluster")]
+mod controller;
 mod diff;
+#[cfg(feature = "cluster")]
+mod examples;
 #[cfg(feature = "cluster")]
 mod fetch;
 mod generated;
