@@ -129,7 +129,11 @@ func problemOf(kind string, status int) http.HandlerFunc {
 func once(options Options) (*Result, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	options.Waiting = func(string) { stop() }
+	options.Log = func(line string) {
+		if strings.HasPrefix(line, "waiting: ") {
+			stop()
+		}
+	}
 	return Fetch(ctx, options)
 }
 
