@@ -129,7 +129,11 @@ func problemOf(kind string, status int) http.HandlerFunc {
 func once(options Options) (*Result, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	options.Waiting = func(string) { stop() }
+	options.Log = func(line string) {
+		if strings.HasPrefix(line, "waiting: ") {
+			stop()
+		}
+	}
 	return Fetch(ctx, options)
 }
 
@@ -303,6 +307,10 @@ func TestWhatIsSaidOfANodeIsAnErrorOfItsKind(t *testing.T) {
 			_, err := once(f.options())
 			if !errors.Is(err, c.kind) || errors.Is(err, context.Canceled) != c.waits {
 				t.Error(err)
+			}
+			// Nothing is asked for by digests that are none.
+			if asked := f.asked.Load(); asked != 1 {
+				t.Error(asked, "requests")
 			}
 			if strings.ContainsAny(fmt.Sprint(err), "\n\x1b") {
 				t.Errorf("%q", err)

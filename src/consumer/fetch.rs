@@ -4,6 +4,7 @@ use super::origin::{Origin, Trouble};
 use super::rules::{self, Decision, Match, Named, No, Own, Running, Why, Word};
 use crate::agent::{Source, plan::Finding};
 use crate::artifact::{BtfDigest, Generator, HeaderDigest, Release};
+use crate::cluster::node::may_be_written;
 use crate::ops::Backoff;
 use crate::store::{Kernel, KernelError};
 use bytes::Bytes;
@@ -103,10 +104,10 @@ pub enum Error {
     #[error("{0}")]
     NoBtf(No),
     /// The Node does not speak of this boot yet.
-    #[error("{0} (waited {1:?})")]
+    #[error("{0} (waited {1:.0?})")]
     NotReady(Why, Duration),
     /// Nobody who could give it was reached.
-    #[error("{0} (waited {1:?})")]
+    #[error("{0} (waited {1:.0?})")]
     Unreachable(String, Duration),
     /// What is said and what is there contradict each other.
     #[error("{0}: nothing was written")]
@@ -201,7 +202,11 @@ async fn look(
     let mut running = Running {
         boot_id: said.boot_id,
         arch: Source::arch(),
-        release: said.release.and_then(|r| r.parse().ok()),
+        // Others are in no index.
+        release: said
+            .release
+            .filter(|r| may_be_written(r))
+            .and_then(|r| r.parse().ok()),
         own: Own::Unseen,
     };
     if from == From::Node {

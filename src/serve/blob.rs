@@ -1,6 +1,6 @@
 //! BTF and headers as they are sent: read or made once, checked, in each coding that somebody asked for.
 
-use super::cache::{Cache, Held, Sized};
+use super::cache::{Cache, Held, Weighed};
 use super::metrics::Metrics;
 use crate::artifact::{BlobError, BtfDigest, HeaderDigest, Manifest, compress};
 use crate::btf::Btf;
@@ -71,7 +71,7 @@ pub struct Blob {
     pub manifest: Option<Manifest>,
 }
 
-impl Sized for Blob {
+impl Weighed for Blob {
     fn size(&self) -> u64 {
         self.bytes.len() as u64
     }
@@ -135,6 +135,11 @@ impl Blobs {
                 .await
         }
         .boxed()
+    }
+
+    /// What all of them may hold together.
+    pub(super) fn held(&self) -> Arc<Held> {
+        self.held.clone()
     }
 
     /// Brings the metrics to what is held.

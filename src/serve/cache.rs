@@ -16,7 +16,7 @@ use std::time::Duration;
 const FAILURE: Duration = Duration::from_secs(1);
 
 /// Something that takes memory.
-pub trait Sized: Send + Sync + 'static {
+pub trait Weighed: Send + Sync + 'static {
     /// How many bytes.
     fn size(&self) -> u64;
 }
@@ -94,7 +94,7 @@ impl<K, V> fmt::Debug for Cache<K, V> {
 impl<K, V> Cache<K, V>
 where
     K: Clone + Eq + Hash + Ord + Send + Sync + 'static,
-    V: Sized,
+    V: Weighed,
 {
     /// An empty one.
     pub fn new(room: u64, loads: usize, held: Arc<Held>, metrics: Metrics) -> Arc<Cache<K, V>> {
@@ -221,7 +221,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     struct Room(u64);
-    impl Sized for Room {
+    impl Weighed for Room {
         fn size(&self) -> u64 {
             self.0
         }

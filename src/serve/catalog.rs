@@ -1,7 +1,7 @@
 //! Which kernels a store's keys name. Hints all of them: what is read by a digest is checked against it.
 
 use super::blob::of_store;
-use super::cache::{Cache, Held, Sized};
+use super::cache::{Cache, Held, Weighed};
 use super::metrics::Metrics;
 use crate::artifact::{Arch, BtfDigest, KernelId, Object, Release};
 use crate::consumer::wire::{KernelName, Problem};
@@ -37,7 +37,7 @@ pub struct Listed {
     pub truncated: bool,
 }
 
-impl Sized for Listed {
+impl Weighed for Listed {
     fn size(&self) -> u64 {
         let names = self.kernels.values().map(BTreeSet::len).sum::<usize>();
         200 * (self.kernels.len() + names + 1) as u64

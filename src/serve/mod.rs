@@ -1,13 +1,14 @@
 //! `btfleet serve`: a node's name in, its verified header out.
 //!
-//! [`fleet`] knows the nodes, [`catalog`] the store's names, [`blob`] the bytes; [`answer`] is HTTP's rules;
-//! [`routes`](self) puts them together, and [`listen()`] bounds what a client can cost.
+//! `fleet` knows the nodes, `catalog` the store's names, `blob` the bytes; `answer` is HTTP's rules; `routes` puts
+//! them together, and `listen` bounds what a client can cost.
 
-pub mod answer;
-pub mod blob;
-pub mod cache;
-pub mod catalog;
-pub mod fleet;
+mod answer;
+mod blob;
+mod cache;
+mod catalog;
+mod fleet;
+mod list;
 mod listen;
 mod metrics;
 mod openapi;
@@ -23,15 +24,16 @@ use blob::Blobs;
 use catalog::Catalog;
 use fleet::Fleet;
 use kube::Client;
+use list::Lists;
+use listen::listen;
 use routes::App;
 use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-pub use listen::{Limits, listen};
+pub use listen::Limits;
 pub use metrics::Metrics;
-pub use patient::Patient;
 pub use tls::{Files, TlsError};
 
 /// How often health and gauges are brought up to date.
@@ -64,7 +66,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: Shutdown) {
     let app = Arc::new(App {
         fleet: fleet.clone(),
         blobs: blobs.clone(),
-        place: parts.store.place().to_owned(),
+        lists: Lists::new(blobs.held(), parts.store.place(), metrics.clone()),
         catalog: Catalog::new(parts.store, metrics.clone()),
         metrics: metrics.clone(),
     });

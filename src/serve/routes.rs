@@ -4,11 +4,12 @@ use super::answer::{self, Accepts, Range};
 use super::blob::{Blob, Blobs, Coding, What};
 use super::catalog::Catalog;
 use super::fleet::Fleet;
+use super::list::{Lists, Shown};
 use super::metrics::Metrics;
-use super::{openapi, page};
+use super::openapi;
 use crate::artifact::{Arch, BtfDigest, Generator, KernelId, Release};
 use crate::cluster::node::may_be_written;
-use crate::consumer::wire::{KernelList, KernelName, Kind, ListedKernel, NodeKernel, Problem};
+use crate::consumer::wire::{Kind, NodeKernel, Problem};
 use axum::Router;
 use axum::body::Body;
 use axum::body::HttpBody as _;
@@ -22,7 +23,7 @@ use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -37,8 +38,8 @@ pub(super) struct App {
     pub fleet: Option<Arc<Fleet>>,
     pub blobs: Arc<Blobs>,
     pub catalog: Catalog,
+    pub lists: Lists,
     pub metrics: Metrics,
-    pub place: String,
 }
 
 type Shared = State<Arc<App>>;
@@ -132,9 +133,8 @@ async fn description() -> Response {
 }
 
 async fn home(State(app): Shared) -> Result<Response, Problem> {
-    let listed = app.catalog.all().await?;
-    let html = page::inventory(&app.place, app.fleet.as_deref(), &listed);
-    let mut response = plain("text/html; charset=utf-8", "no-cache", html.into());
+    let html = app.list(Shown::Page).await?;
+    let mut response = plain("text/html; charset=utf-8", "no-cache", html);
     let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
     let policy = HeaderValue::from_static(policy);
     let name = header::CONTENT_SECURITY_POLICY;
@@ -145,6 +145,15 @@ async fn home(State(app): Shared) -> Result<Response, Problem> {
 // Nodes.
 
 impl App {
+    /// A list for everybody who asks at this time.
+    async fn list(&self, shown: Shown) -> Result<Bytes, Problem> {
+        let listed = match &shown {
+            Shown::Kernels(Some(arch), Some(release)) => self.catalog.named(arch, release).await,
+            _ => self.catalog.all().await,
+        };
+        self.lists.get(shown, listed?, self.fleet.clone()).await
+    }
+
     fn node(&self, name: Name) -> Result<NodeKernel, Problem> {
         let name = segment(name)?;
         match &self.fleet {
@@ -203,35 +212,8 @@ async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Result<Respon
             _ => return Err(question(&"only arch and release may be asked for")),
         }
     }
-    let listed = match (&arch, &release) {
-        (Some(arch), Some(release)) => app.catalog.named(arch, release).await?,
-        _ => app.catalog.all().await?,
-    };
-    let running = app.fleet.as_ref().map(|fleet| fleet.kernels());
-    let is_whole = arch.is_none() && release.is_none();
-    let mut all: BTreeMap<BtfDigest, BTreeSet<KernelName>> = listed.kernels.clone();
-    if is_whole {
-        for btf in running.iter().flatten().map(|(btf, _)| btf) {
-            all.entry(*btf).or_default();
-        }
-    }
-    let fits = |name: &KernelName| {
-        arch.as_ref().is_none_or(|a| a.as_str() == name.arch)
-            && release.as_ref().is_none_or(|r| r.as_str() == name.release)
-    };
-    let kernels = all
-        .into_iter()
-        .filter(|(_, names)| is_whole || names.iter().any(fits))
-        .map(|(btf, names)| ListedKernel {
-            kernel_id: btf.kernel_id().to_string(),
-            btf_digest: btf,
-            names: names.into_iter().collect(),
-            nodes: running.as_ref().map(|r| r.get(&btf).copied().unwrap_or(0)),
-        })
-        .collect();
-    let truncated = listed.truncated;
-    let list = KernelList { kernels, truncated };
-    Ok(json("application/json", &list))
+    let json = app.list(Shown::Kernels(arch, release)).await?;
+    Ok(plain("application/json", "no-cache", json))
 }
 
 impl App {

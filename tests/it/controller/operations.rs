@@ -40,7 +40,7 @@ fn every_metric_is_explained_and_no_other() {
     let doc = doc();
     let explained = rows(&doc, "btfleet_");
     let mut there = BTreeSet::new();
-    for part in ["agent", "controller"] {
+    for part in ["agent", "controller", "serve"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(part);
         in_source(&folder, &mut there);
     }

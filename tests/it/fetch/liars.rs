@@ -189,18 +189,10 @@ fn a_store_with_other_bytes_under_a_name_gives_nothing() {
         store.to_str().unwrap(),
         "--match=release",
         "--timeout=1",
+        "--node-name=",
     ];
     // Nobody is asked about a Node that is not named.
-    let fetch = || {
-        let mut command = pod.command(false, &flags);
-        super::told(
-            command
-                .env("NODE_NAME", "")
-                .args(["--node-name", ""])
-                .output()
-                .unwrap(),
-        )
-    };
+    let fetch = || pod.fetch(false, &flags);
     assert_eq!(fetch().0, 3);
     std::fs::remove_dir_all(pod.folder()).unwrap();
     let blob = Object::Btf(BtfDigest::of(&small_kernel("spoiled"))).key();

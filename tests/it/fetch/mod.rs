@@ -35,7 +35,7 @@ impl Pod {
         command.arg("--proc").arg(path("proc"));
         let btf = if is_seen { "vmlinux" } else { "hidden" };
         command.arg("--btf").arg(path(btf));
-        command.args(["--node-name", &self.host.name]);
+        command.env("NODE_NAME", &self.host.name);
         command.args(flags);
         command
     }

@@ -64,16 +64,16 @@ fn a_nodes_kernel_is_told_as_soon_and_only_as_long_as_it_is_the_running_one() {
             HeaderDigest::of(&header.body).to_string(),
             header.header("btfleet-digest")
         );
-        let listed = server.get("/v1/kernels").json();
-        let of = |id: &BtfDigest| {
-            let kernels = listed["kernels"].as_array().unwrap();
-            kernels
-                .iter()
-                .find(|k| k["btfDigest"] == id.to_string())
-                .cloned()
+        // Lists are as old as a second.
+        wait_until("it is listed", || {
+            let listed = server.get("/v1/kernels").json();
+            let mut kernels = listed["kernels"].as_array().unwrap().iter();
+            kernels.any(|k| k["btfDigest"] == digest.to_string() && k["nodes"] == 1)
+        });
+        let shows = |text_of: &str| {
+            wait_until(text_of, || text(&server.get("/").body).contains(text_of));
         };
-        assert_eq!(of(&digest).unwrap()["nodes"], 1);
-        assert!(text(&server.get("/").body).contains("<td>pulled<td>Ready"));
+        shows("<td>pulled<td>Ready");
 
         host.kubelet_says(BEFORE, RELEASE);
         becomes("stale");
@@ -89,7 +89,7 @@ fn a_nodes_kernel_is_told_as_soon_and_only_as_long_as_it_is_the_running_one() {
         becomes("no-btf");
         host.edit(json!({"annotations": {"btfleet.dev/status": "Error: <b>&"}}));
         becomes("node-error");
-        assert!(text(&server.get("/").body).contains("&lt;b&gt;&amp;"));
+        shows("&lt;b&gt;&amp;");
         host.delete_node();
         becomes("unknown-node");
     }
