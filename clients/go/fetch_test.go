@@ -26,8 +26,8 @@ func sum(blob []byte) string {
 
 func zip(blob []byte) []byte {
 	var to bytes.Buffer
-	writer := gzip.NewWriter(&to)
-	_, _ = writer.Write(blob) // to memory
+	writer, _ := gzip.NewWriterLevel(&to, gzip.BestSpeed) // a level that there is
+	_, _ = writer.Write(blob)                             // to memory
 	_ = writer.Close()
 	return to.Bytes()
 }
