@@ -37,7 +37,7 @@ scale: ## the controller on clusters of 5,000 and 50,000 Nodes: SCALE="5000 5000
 	@hack/scale.sh $(SCALE)
 
 .PHONY: bench-serve
-bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from nginx: SERVE_ROUNDS=5
+bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from nginx: SERVE_ROUNDS=1
 	@hack/need.sh serve
 	@hack/bench-serve.sh
 

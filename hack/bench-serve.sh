@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # hack/bench-serve.sh: `btfleet serve` beside nginx, 1,000 pods at once, on loopback. BTFLEET: the binary to measure;
-# otherwise the one that ships is built. SERVE_ROUNDS=5.
+# otherwise the one that ships is built. SERVE_ROUNDS=1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-export SERVE_ROUNDS=${SERVE_ROUNDS:-5}
+export SERVE_ROUNDS=${SERVE_ROUNDS:-1}
 if [ -z "${BTFLEET:-}" ]; then
   hack/dist.sh
   BTFLEET=$(hack/dist.sh --path)

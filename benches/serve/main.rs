@@ -61,7 +61,7 @@ fn main() {
     for (n, coding) in ["identity", "zstd"].into_iter().enumerate() {
         let mut all: Vec<(Vec<Duration>, Vec<Duration>, usize)> =
             vec![Default::default(); servers.len()];
-        // The first request after the start pays for the store: it is measured by itself below.
+        // The first round after the start pays for the store; it counts only where there is no other.
         for round in 0..=rounds {
             for (server, (times, walls, bytes)) in servers.iter().zip(&mut all) {
                 let (took, wall, got) = runtime.block_on(storm(server, &server.paths[n], coding));
