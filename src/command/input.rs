@@ -1,6 +1,6 @@
 //! Where BTF comes from: sysfs, raw files, ELF files, standard input.
 
-use super::room::room;
+use super::room::Room;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, Release};
 use btfleet::btf::elf;
@@ -32,7 +32,7 @@ pub struct Input {
 }
 
 /// The first so many bytes of a room.
-struct Filled(memmap2::MmapMut, usize);
+struct Filled(Room, usize);
 
 impl AsRef<[u8]> for Filled {
     fn as_ref(&self) -> &[u8] {
@@ -152,7 +152,7 @@ fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
 fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
     // One byte more than expected: a last read finds the end without growing.
     let len = len.clamp(64 << 10, elf::MAX_BTF) as usize + 1;
-    let mut bytes = room(len)?;
+    let mut bytes = Room::new(len)?;
     let mut filled = 0;
     loop {
         match file.read(&mut bytes[filled..]) {
@@ -168,7 +168,7 @@ fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
             );
         }
         if filled == bytes.len() {
-            let mut larger = room(filled * 2)?;
+            let mut larger = Room::new(filled * 2)?;
             larger[..filled].copy_from_slice(&bytes);
             bytes = larger;
         }

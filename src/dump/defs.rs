@@ -79,6 +79,10 @@ impl Def {
     pub const SUFFIXED: u16 = 512;
     /// Its mentions are counted: it shares a name, or has none.
     pub const COUNTED: u16 = 1024;
+    /// What it needs is known, and it is laid out.
+    pub const READY: u16 = 2048;
+    /// It is left to the walk to see what it needs.
+    pub const ODD: u16 = 4096;
     /// The base prints it.
     pub const BASE: u16 = 256;
 
@@ -158,6 +162,8 @@ pub(super) struct Defs {
     pub fastcalls: Vec<TypeId>,
     /// C texts of arithmetic types.
     pub texts: Vec<Word>,
+    /// This BTF's own arithmetic types.
+    pub arithmetic: Vec<Slot>,
     /// Names of equal rank among same-named definitions: their order by content.
     pub rank: HashMap<Slot, u32>,
     /// A base's definitions that this BTF defines once more, equal.
@@ -183,6 +189,7 @@ impl Defs {
             base_kfuncs: Vec::new(),
             fastcalls: Vec::new(),
             texts: Vec::new(),
+            arithmetic: Vec::new(),
             rank: HashMap::new(),
             repeats: Vec::new(),
             array_depth: HashMap::new(),
@@ -202,6 +209,7 @@ impl Defs {
         defs.repeats.clear();
         defs.base_kfuncs.append(&mut defs.kfuncs);
         defs.fastcalls.clear();
+        defs.arithmetic.clear();
         defs.rank.clear();
         for def in &mut defs.defs {
             def.uses = 0;
@@ -301,8 +309,7 @@ impl Defs {
                 continue;
             }
             let slot = self.define(btf, &ty, class);
-            let typedef = class == DefClass::Typedef;
-            named.push(Named::new(btf, ty.name(), slot, typedef));
+            named.push(Named::new(btf, ty.name(), slot, class));
         }
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
         self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
@@ -465,7 +472,7 @@ impl Defs {
                     standing.insert(label, id);
                     let slot = self.slot_of(id);
                     if !self.get(slot).is(Def::BASE) {
-                        out.push(name.with(slot));
+                        out.push(name.with(slot, self.get(slot).class));
                     }
                     ids.push(id);
                     continue;
@@ -638,6 +645,7 @@ impl Defs {
         def.state = State::Done;
         self.note(ty.id(), Memo::new(def.size, def.align));
         let slot = self.push(def);
+        self.arithmetic.push(slot);
         self.slot[ty.id().0 as usize] = slot;
     }
 }
