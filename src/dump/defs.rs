@@ -146,6 +146,9 @@ impl Memo {
 pub(super) struct Defs {
     /// For each type id; 0 for what is no definition.
     pub slot: Vec<Slot>,
+    /// Where this table and others end: behind the last type that something can be declared as. Functions
+    /// and their tags are most of a kernel's types, and its last.
+    pub end: usize,
     pub defs: Vec<Def>,
     /// For each type id what is known of it: a [`Memo`]. (Of plain numbers, the allocator gives zeros for
     /// nothing.)
@@ -181,6 +184,7 @@ impl Defs {
     pub fn new(btf: &Btf<'_>) -> Result<Defs, Error> {
         let mut defs = Defs {
             slot: Vec::new(),
+            end: 0,
             defs: Vec::with_capacity(btf.types().len() / 5),
             memos: Vec::new(),
             named: Vec::new(),
@@ -237,18 +241,21 @@ impl Defs {
     /// What is known of a type.
     #[inline]
     pub fn memo(&self, id: TypeId) -> Memo {
-        Memo(self.memos[id.0 as usize])
+        Memo(self.memos.get(id.0 as usize).copied().unwrap_or(0))
     }
 
     /// Notes that mentions like that need nothing more.
     pub fn settle(&mut self, id: TypeId, how: u32) {
-        self.memos[id.0 as usize] |= how;
+        if let Some(memo) = self.memos.get_mut(id.0 as usize) {
+            *memo |= how;
+        }
     }
 
     /// Notes a shape.
     pub fn note(&mut self, id: TypeId, shape: Memo) {
-        let memo = &mut self.memos[id.0 as usize];
-        *memo = *memo & Memo::SETTLED | shape.0;
+        if let Some(memo) = self.memos.get_mut(id.0 as usize) {
+            *memo = *memo & Memo::SETTLED | shape.0;
+        }
     }
 
     /// This BTF's own named definitions, in the order of their names.
@@ -258,7 +265,10 @@ impl Defs {
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
-        let end = btf.end_id() as usize;
+        let declared = |k: Kind| !matches!(k, Kind::Func | Kind::FuncProto | Kind::DeclTag);
+        let last = btf.own_kinds().rposition(declared).map_or(0, |n| n + 1);
+        let end = btf.first_id().0 as usize + last;
+        self.end = end;
         if self.slot.is_empty() {
             // Pages are taken as they are used.
             (self.slot, self.memos) = (vec![0; end], vec![0; end]);

@@ -53,6 +53,7 @@ impl NameTable {
             return;
         }
         self.index = vec![0; want];
+        self.names.reserve(more);
         for n in 0..self.names.len() {
             let at = self.free(self.names[n].0);
             self.index[at] = n as u32 + 1;

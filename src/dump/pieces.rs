@@ -31,7 +31,7 @@ struct Shelf {
 }
 
 /// Most pieces are no longer.
-const USUAL: usize = 160 << 10;
+const USUAL: usize = 128 << 10;
 
 struct Piece {
     room: Vec<u8>,

@@ -52,7 +52,7 @@ impl<'p, 'b> Printer<'p, 'b> {
             has: Wants::default(),
             marks: Vec::new(),
             indent: 0,
-            spelled: Spelled::new(btf.end_id()),
+            spelled: Spelled::new(defs.end),
             in_place: 0,
             seen: Seen::default(),
         }
@@ -141,8 +141,16 @@ impl<'p, 'b> Printer<'p, 'b> {
         if def.is(Def::PADDED) {
             return self.padded_members(slot);
         }
+        self.lines(slot, self.btf.ty(def.id).members())
+    }
+
+    /// Members between which nothing has to be said.
+    fn lines(
+        &mut self,
+        slot: Slot,
+        mut members: impl Iterator<Item = Member> + Clone,
+    ) -> Result<(), Error> {
         let width_in_type = self.defs.old_bit_fields;
-        let mut members = self.btf.ty(def.id).members();
         loop {
             if !width_in_type && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
             {
@@ -272,10 +280,15 @@ impl<'p, 'b> Printer<'p, 'b> {
             }
             return Ok(());
         }
-        for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
-            self.pad(def.id, cursor, &placed, unit)?;
-            self.member(slot, &m, placed.width.unwrap_or(0))?;
-            cursor = placed.end();
+        let members = self.btf.ty(def.id).members();
+        if self.defs.odd_members || !members.clone().is_sorted_by_key(|m| m.bit_offset) {
+            for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
+                self.pad(def.id, cursor, &placed, unit)?;
+                self.member(slot, &m, placed.width.unwrap_or(0))?;
+                cursor = placed.end();
+            }
+        } else {
+            cursor = self.padded_in_order(slot, members, unit)?;
         }
         let end = Placed {
             start: size,
@@ -284,6 +297,41 @@ impl<'p, 'b> Printer<'p, 'b> {
             align: unit.max(8),
         };
         self.pad(def.id, cursor, &end, unit)
+    }
+
+    /// Members that were declared in the order in which they lie. Most lie where C puts them.
+    fn padded_in_order(
+        &mut self,
+        slot: Slot,
+        mut members: impl ExactSizeIterator<Item = Member> + Clone,
+        unit: u64,
+    ) -> Result<u64, Error> {
+        let id = self.defs.get(slot).id;
+        let mut cursor: u64 = 0;
+        loop {
+            let mut natural = 0;
+            for m in members.clone() {
+                let Some((size, align)) = self.defs.memo(m.ty).shape() else {
+                    break;
+                };
+                let align = if unit == 0 { 8 } else { align * 8 };
+                let start = u64::from(m.bit_offset);
+                if m.name.is_none() || m.width > 0 || cursor.next_multiple_of(align) != start {
+                    break;
+                }
+                cursor = start + size * 8;
+                natural += 1;
+            }
+            self.lines(slot, members.clone().take(natural))?;
+            let Some(m) = members.nth(natural) else {
+                return Ok(cursor);
+            };
+            if let Ok(Some(placed)) = layout::place(self.btf, self.defs, &m) {
+                self.pad(id, cursor, &placed, unit)?;
+                self.member(slot, &m, placed.width.unwrap_or(0))?;
+                cursor = placed.end();
+            }
+        }
     }
 
     /// Members that share bytes without being a union's: each in a packed struct of its own, all in a union.

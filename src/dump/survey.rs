@@ -47,8 +47,8 @@ impl Survey {
         let count = defs.defs.len();
         let mut surveyor = Surveyor {
             btf,
-            as_member: vec![look::UNKNOWN; btf.end_id() as usize],
-            as_param: vec![look::UNKNOWN; btf.end_id() as usize],
+            as_member: vec![look::UNKNOWN; defs.end],
+            as_param: vec![look::UNKNOWN; defs.end],
             uses: vec![0; count],
             pending: Vec::new(),
             budget: 500_000,
@@ -267,7 +267,7 @@ impl Surveyor<'_, '_> {
         let known = match how.in_params == how.by_value {
             // A member of an unnamed record in a parameter list, or a typedef's type: there are few.
             true => look::UNKNOWN,
-            false => table[id.0 as usize],
+            false => table.get(id.0 as usize).copied().unwrap_or(look::UNKNOWN),
         };
         if known == look::NOTHING {
             return Some(());
@@ -290,7 +290,9 @@ impl Surveyor<'_, '_> {
                 true => &mut self.as_param,
                 false => &mut self.as_member,
             };
-            table[id.0 as usize] = look;
+            if let Some(known) = table.get_mut(id.0 as usize) {
+                *known = look;
+            }
         }
         match look {
             look::NOTHING => Some(()),

@@ -122,7 +122,7 @@ impl<'b> Draft<'b> {
     /// Pieces of about equal length, to be written by several at once: where each begins, and the end. A
     /// module's header is one piece, since its guard is made of all of its text.
     pub fn pieces(&self) -> Vec<usize> {
-        /// About 100 KB of text: it stays in a processor's cache until it is hashed and written.
+        // About 100 KB of text: it stays in a processor's cache until it is hashed and written.
         const ENOUGH: usize = 4000;
         let mut starts = vec![0];
         let mut cost = 0;
