@@ -11,7 +11,7 @@ CARGOFLAGS ?=
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build the core, publish this machine's kernel to ./btfleet-store, show its vmlinux.h
@@ -30,6 +30,16 @@ model: ## search the model of collection with larger bounds than `make test` doe
 bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31
 	@hack/need.sh bench
 	@BTFLEET="$$(hack/dist.sh --path)" hack/bench.sh
+
+.PHONY: scale
+scale: ## the controller on clusters of 5,000 and 50,000 Nodes: SCALE="5000 50000"
+	@hack/need.sh test
+	@hack/scale.sh $(SCALE)
+
+.PHONY: bench-serve
+bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from nginx: SERVE_ROUNDS=1
+	@hack/need.sh serve
+	@hack/bench-serve.sh
 
 .PHONY: dist
 dist: ## the binary that ships: static, stripped, fat LTO

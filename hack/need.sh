@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a task needs and this machine lacks: hack/need.sh {run|test|bench|fuzz|dist}…
+# Installs what a task needs and this machine lacks: hack/need.sh {run|test|bench|serve|fuzz|dist}…
 # Debian and Ubuntu: by apt-get, as root or with a sudo that asks for no password. Elsewhere, or
 # without those rights, it says in one message what is missing and exits with 1.
 set -euo pipefail
@@ -86,6 +86,9 @@ for_test() {
   # The servers that the tests start: setpriv ties them to the test's process, flock keeps two builds apart.
   need util-linux eval 'have setpriv && have flock'
   need curl have curl # signs requests to the S3 server, apart from our own code
+  # Tries the server against its description, from a venv of its own.
+  need python3-venv python3 -c 'import ensurepip, venv'
+  need bpftrace have bpftrace # examples/bpftrace
   for_side_by_side
 }
 
@@ -113,6 +116,14 @@ for_bench() {
   need pkg-config have pkg-config
   need libelf-dev header libelf.h
   need zlib1g-dev header zlib.h
+}
+
+for_serve() {
+  for_build
+  if have cc; then need libc6-dev static_library c; fi # for the binary that ships
+  need curl have curl
+  need zstd have zstd
+  need procps have pgrep
 }
 
 for_dist() {
@@ -146,10 +157,13 @@ install_packages() {
 cargo_is_there
 for task in "$@"; do
   case $task in
-    run | test | bench | fuzz | dist) "for_$task" ;;
-    *) echo "usage: hack/need.sh {run|test|bench|fuzz|dist}…" >&2; exit 2 ;;
+    run | test | bench | serve | fuzz | dist) "for_$task" ;;
+    *) echo "usage: hack/need.sh {run|test|bench|serve|fuzz|dist}…" >&2; exit 2 ;;
   esac
 done
 [ ${#packages[@]} = 0 ] || install_packages
-if [[ " $* " == *" test "* ]]; then servers; fi
+if [[ " $* " == *" test "* ]]; then
+  servers
+  hack/schemathesis.sh
+fi
 [ ${#nowhere[@]} = 0 ] || echo "this distribution has no ${nowhere[*]}: the tests that need them cannot run here" >&2

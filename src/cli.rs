@@ -32,7 +32,19 @@ pub enum Command {
     #[cfg(feature = "cluster")]
     Agent(Agent),
     #[cfg(feature = "cluster")]
+    Controller(Controller),
+    #[cfg(feature = "cluster")]
+    Cleanup(Cleanup),
+    #[cfg(feature = "cluster")]
+    Serve(Serve),
+    #[cfg(feature = "cluster")]
+    Fetch(Fetch),
+    #[cfg(feature = "cluster")]
     Nodes(Nodes),
+    #[cfg(feature = "cluster")]
+    Events(Events),
+    #[cfg(feature = "cluster")]
+    Doctor(Doctor),
     #[cfg(feature = "cluster")]
     Crd(Crd),
     Completions(Completions),
@@ -225,11 +237,15 @@ pub struct Kernels {
     pub store: Store,
 }
 
-/// Read a kernel's header, BTF or manifest from a store, checked before a byte is written.
+/// Read a kernel's header, BTF or manifest, checked before a byte is written.
 ///
-/// NAME is sha256:DIGEST of a BTF or a header, a kernel id (the first 32 digits of a BTF digest, or 8
-/// and more of them that fit one kernel only), release/ARCH/RELEASE, or a release alone where it fits
-/// one kernel only.
+/// NAME is node/NAME, sha256:DIGEST of a BTF or a header, a kernel id (the first 32 digits of a BTF
+/// digest, or 8 and more of them that fit one kernel only), release/ARCH/RELEASE, or a release alone where
+/// it fits one kernel only.
+///
+/// Without --store the cluster is asked, where one is known, and the bytes come from btfleet's server by
+/// way of the API server; else the store is ./btfleet-store. With --store and node/NAME the cluster says
+/// which kernel, and the store gives it.
 #[derive(Args, Debug)]
 pub struct Get {
     /// Which kernel.
@@ -238,6 +254,10 @@ pub struct Get {
 
     #[command(flatten)]
     pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
 
     #[command(flatten)]
     pub what: What,
@@ -269,7 +289,7 @@ pub struct What {
 
 /// Compare two kernels: types and members that appeared, vanished, moved or changed.
 ///
-/// A and B are files (raw BTF or ELF) or names of kernels in a store, as `get` takes them. A word that is
+/// A and B are files (raw BTF or ELF) or names of kernels in a store or the cluster, as `get` takes them. A word that is
 /// both a file and a kernel's name is refused: write ./FILE or sha256:DIGEST.
 ///
 /// Exit codes: 0 no difference, 1 they differ, 2 trouble: something could not be read.
@@ -285,6 +305,10 @@ pub struct Diff {
 
     #[command(flatten)]
     pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
 
     /// What A and B go on from, if they are a module's BTF: given once it is both's, given twice it is first
     /// A's, then B's.
@@ -585,6 +609,330 @@ pub struct Agent {
     pub store: Store,
 }
 
+/// Keep the cluster's inventory: one KernelHeader per distinct kernel, verified, and collected when unused.
+///
+/// Watches Nodes, makes a KernelHeader of each kernel whose BTF it could fetch and check, verifies all of
+/// them daily, keeps this cluster's references in the store, and removes what nobody used for long. Of
+/// several replicas one leads, by a Lease.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Controller {
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Answer /livez, /readyz and /metrics on this address.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "BTFLEET_LISTEN",
+        default_value = "[::]:8080"
+    )]
+    pub listen: std::net::SocketAddr,
+
+    /// The namespace of the Lease; otherwise the pod's, or the kubeconfig's.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// The Lease's name.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "BTFLEET_LEASE_NAME",
+        default_value = "btfleet-controller"
+    )]
+    pub lease_name: String,
+
+    /// What this process is called in the Lease; no other may be called so [default: the host's name and
+    /// some chance].
+    #[arg(long, value_name = "NAME", env = "BTFLEET_IDENTITY")]
+    pub identity: Option<String>,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+
+    /// Whether kernels that nobody uses are removed from the store: on, dry-run (only said), off.
+    #[arg(
+        long,
+        value_name = "MODE",
+        env = "BTFLEET_COLLECT",
+        default_value = "on"
+    )]
+    pub collect: btfleet::controller::collect::Mode,
+
+    /// How long a kernel must have been named by no Node before it is removed: 30d, 12h, 90s.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "BTFLEET_RETENTION",
+        default_value = "30d"
+    )]
+    #[arg(value_parser = time)]
+    pub retention: std::time::Duration,
+
+    /// How often each kernel is verified.
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "BTFLEET_VERIFY_EVERY",
+        default_value = "1d"
+    )]
+    #[arg(value_parser = time)]
+    pub verify_every: std::time::Duration,
+
+    #[command(flatten)]
+    pub log: Log,
+}
+
+/// Remove what btfleet wrote on this cluster's Nodes, and this cluster's references in the store.
+///
+/// For the end of an installation: remove the agents first, or they write it again. Can be run again where
+/// it was cut short. What other clusters use stays in the store; what is left unused is collected by the
+/// controllers of clusters that share the store, or stays.
+///
+/// Exit codes: 0 nothing is left, 1 something is.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Cleanup {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    /// Leave the store as it is: no --store is needed.
+    #[arg(long)]
+    pub keep_refs: bool,
+
+    /// The cluster's name in the store's references; otherwise the uid of the namespace kube-system.
+    #[arg(long, value_name = "ID", env = "BTFLEET_CLUSTER_ID")]
+    pub cluster_id: Option<String>,
+}
+
+/// A time with its unit: 30d, 12h, 10m, 90s.
+#[cfg(feature = "cluster")]
+fn time(text: &str) -> Result<std::time::Duration, String> {
+    let refuse = || format!("{text:?} is no time; 30d, 12h, 10m and 90s are");
+    let unit = text.chars().last().ok_or_else(refuse)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(refuse()),
+    };
+    let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| refuse())?;
+    let total = number.checked_mul(seconds).ok_or_else(refuse)?;
+    Ok(std::time::Duration::from_secs(total))
+}
+
+/// Hand out kernels' headers and BTF over HTTP, by node or by digest (a Deployment).
+///
+/// Watches the cluster's Nodes if a kubeconfig or a pod's account is there; otherwise it serves a store alone.
+/// GET / is the inventory, /openapi.json says what else there is, /livez, /readyz and /metrics how it is. No byte is
+/// sent whose digest was not checked.
+///
+/// Exit codes: 0 ended by SIGTERM, after the requests that were under way; 1 failed.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The address to answer on.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "BTFLEET_LISTEN",
+        default_value = "[::]:8080"
+    )]
+    pub listen: std::net::SocketAddr,
+
+    /// Speak TLS with this certificate: a PEM file, read again when it changes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_TLS_CERT",
+        requires = "tls_key"
+    )]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The certificate's private key: a PEM file.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_TLS_KEY",
+        requires = "tls_cert"
+    )]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub tls_key: Option<PathBuf>,
+
+    /// Look whether the TLS files have changed this often.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_TLS_RELOAD_EVERY",
+        default_value = "10"
+    )]
+    #[arg(value_parser = seconds)]
+    pub tls_reload_every: std::time::Duration,
+
+    /// Keep this much of what is sent in memory, in MiB. Slow readers may hold as much again; a blob of more than a
+    /// quarter of it is refused.
+    #[arg(
+        long,
+        value_name = "MIB",
+        env = "BTFLEET_CACHE",
+        default_value = "256",
+        value_parser = clap::value_parser!(u64).range(16..=1 << 20)
+    )]
+    pub cache: u64,
+
+    /// Connections at a time. Who comes then waits.
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        env = "BTFLEET_MAX_CONNECTIONS",
+        default_value = "2000",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_connections: u32,
+
+    /// Cut off a client that takes this long for a request's head, or between two requests.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_IDLE_TIMEOUT",
+        default_value = "30"
+    )]
+    #[arg(value_parser = seconds)]
+    pub idle_timeout: std::time::Duration,
+
+    /// Cut off a client that takes this long to read 64 KiB.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_STALL_TIMEOUT",
+        default_value = "20"
+    )]
+    #[arg(value_parser = seconds)]
+    pub stall_timeout: std::time::Duration,
+
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    #[command(flatten)]
+    pub log: Log,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// Get the running kernel's header and BTF into a folder, or a clear no (an init container).
+///
+/// DIR gets vmlinux.h, vmlinux.btf and manifest.json, all at once or not at all, readable by everybody. This
+/// kernel's own BTF is used where it can be read, and compared with what the Node says; otherwise a server
+/// (--server) or a store (--store) is asked for what this Node names, and waited for.
+///
+/// Exit codes: 0 the files are this kernel's; 1 failed otherwise; 2 wrong usage; 3 the files are of the one kernel
+/// that has this kernel's arch and release (--match release); 4 this kernel has no BTF, and none fits; 5 the Node
+/// says nothing of this boot yet; 6 nobody who could give them was reached; 7 what is said and what is there
+/// contradict each other. Files are written with 0 and 3 only.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Fetch {
+    /// The folder for the files; it is made if it is not there.
+    #[arg(short, long, value_name = "DIR", env = "BTFLEET_OUTPUT", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+
+    /// Where to look.
+    #[arg(
+        long,
+        value_name = "WHERE",
+        env = "BTFLEET_SOURCE",
+        default_value = "auto"
+    )]
+    pub source: FetchSource,
+
+    /// `btfleet serve`: http://HOST[:PORT] or https://…. It is asked instead of the store.
+    #[arg(long, value_name = "URL", env = "BTFLEET_SERVER", value_hint = ValueHint::Url)]
+    pub server: Option<String>,
+
+    /// Trust these certificate authorities too, beside the system's, of --server: a PEM file.
+    #[arg(long, value_name = "FILE", env = "BTFLEET_SERVER_CA_FILE", value_hint = ValueHint::FilePath)]
+    pub server_ca_file: Option<PathBuf>,
+
+    /// The Node that this runs on; otherwise what NODE_NAME says.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// How sure it must be that the files are this kernel's.
+    #[arg(
+        long = "match",
+        value_name = "HOW",
+        env = "BTFLEET_MATCH",
+        default_value = "digest"
+    )]
+    pub by: FetchMatch,
+
+    /// Wait this long for what may still come; 0 is one try.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "BTFLEET_TIMEOUT",
+        default_value = "120"
+    )]
+    #[arg(value_parser = seconds)]
+    pub timeout: std::time::Duration,
+
+    /// The running kernel's BTF.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_BTF",
+        default_value = "/sys/kernel/btf/vmlinux",
+        value_hint = ValueHint::FilePath
+    )]
+    pub btf: PathBuf,
+
+    /// Where the kernel says its boot id and release.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "BTFLEET_PROC",
+        default_value = "/proc",
+        hide = true
+    )]
+    pub proc: PathBuf,
+
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchSource {
+    /// This kernel's own BTF where it can be read; otherwise by what its Node says.
+    Auto,
+    /// This kernel's own BTF alone. Nobody is asked.
+    Own,
+    /// By what its Node says alone.
+    Node,
+}
+
+#[cfg(feature = "cluster")]
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchMatch {
+    /// By the digest of its BTF.
+    Digest,
+    /// Of a kernel without BTF also by arch and release, if exactly one kernel has them. That is no proof: two builds
+    /// may share a release.
+    Release,
+}
+
 /// How a long-running command logs.
 #[cfg(feature = "cluster")]
 #[derive(Args, Debug)]
@@ -659,6 +1007,35 @@ pub struct Nodes {
     /// Go on, and print each node that changes.
     #[arg(short, long)]
     pub watch: bool,
+}
+
+/// List what btfleet's agents and controller told of nodes and kernels lately; the newest last.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Events {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// Only of this node, or of this kernel by its id.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Say why nodes are not Ready, and what to do about it, from what this account can see of the cluster.
+///
+/// Looks at the nodes, their agents' pods, Events and KernelHeaders, at the controller and the admission
+/// policies. It needs no service of btfleet's.
+///
+/// Exit codes: 0 all is well, 1 something is not.
+#[cfg(feature = "cluster")]
+#[derive(Args, Debug)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    /// These nodes; otherwise all that are not Ready.
+    #[arg(value_name = "NODE")]
+    pub nodes: Vec<String>,
 }
 
 /// Print the definition of the resource KernelHeader (`kubectl apply -f -` takes it).

@@ -34,11 +34,15 @@ pub mod artifact;
 pub mod btf;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+#[cfg(feature = "cluster")]
+pub mod consumer;
 #[cfg(feature = "store")]
 pub mod controller;
 pub mod dump;
 #[cfg(feature = "cluster")]
 pub mod ops;
 pub mod relo;
+#[cfg(feature = "cluster")]
+pub mod serve;
 #[cfg(feature = "store")]
 pub mod store;

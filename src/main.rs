@@ -4,12 +4,21 @@
 mod cli;
 mod command;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let called = std::env::args_os().next().unwrap_or_default();
+    let called = Path::new(&called).file_name().unwrap_or_default();
+    #[cfg(feature = "cluster")]
+    if called == "kubectl_complete-btfleet" {
+        let words = std::env::args_os().skip(1);
+        let words: Vec<String> = words.map(|w| w.to_string_lossy().into_owned()).collect();
+        return command::complete(&words).unwrap_or(ExitCode::FAILURE);
+    }
+    let cli = parse(called == "kubectl-btfleet");
     // `diff` keeps 1 for "they differ".
     let trouble = match &cli.command {
         cli::Command::Diff(_) => 2,
@@ -25,6 +34,16 @@ fn main() -> ExitCode {
             ExitCode::from(trouble)
         }
     }
+}
+
+/// The command line. As kubectl's plugin the program is called as people call it then.
+fn parse(is_plugin: bool) -> cli::Cli {
+    let command = match is_plugin {
+        true => cli::Cli::command().bin_name("kubectl btfleet"),
+        false => cli::Cli::command(),
+    };
+    let parsed = cli::Cli::from_arg_matches(&command.get_matches());
+    parsed.unwrap_or_else(|e| e.exit())
 }
 
 fn is_broken_pipe(e: &anyhow::Error) -> bool {

@@ -9,7 +9,7 @@ use super::trouble::Trouble;
 use crate::artifact::{Arch, Object, Owner, Release};
 use crate::cluster::client::Answer;
 use crate::cluster::node::{Keys, Node, State, may_be_written};
-use crate::ops::{Backoff, Probe, Pulse, give_back};
+use crate::ops::{Backoff, Probe, Pulse};
 use crate::store::{Contents, Done, Kernel, Manner, Store, look, objects, publish};
 use k8s_openapi::jiff::Timestamp;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -91,7 +91,6 @@ pub async fn run<C: Cluster>(settings: &Settings, parts: Parts<C>) -> Result<Sta
         if agent.examined {
             agent.kernel = None;
             agent.examined = false;
-            give_back();
         }
         let pause = match looked {
             Ok(Looked::Settled(state)) if settings.once => return Ok(state),

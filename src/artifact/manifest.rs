@@ -10,17 +10,27 @@ use serde::{Deserialize, Serialize};
 /// It depends on the BTF and the generator alone, so that two publishers write the same bytes. It is a
 /// hint: what it says is checked against the BTF before it is believed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cluster", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     /// Digest of the BTF.
+    #[cfg_attr(
+        feature = "cluster",
+        schemars(with = "String", regex(pattern = r"^sha256:[0-9a-f]{64}$"))
+    )]
     pub btf_digest: BtfDigest,
     /// Bytes of the BTF, uncompressed.
     pub btf_size: u64,
     /// Digest of the header.
+    #[cfg_attr(
+        feature = "cluster",
+        schemars(with = "String", regex(pattern = r"^sha256:[0-9a-f]{64}$"))
+    )]
     pub header_digest: HeaderDigest,
     /// Bytes of the header, uncompressed.
     pub header_size: u64,
     /// The generator that made the header.
+    #[cfg_attr(feature = "cluster", schemars(with = "u32"))]
     pub generator: Generator,
     /// Bytes of a pointer on that kernel: 4 or 8.
     pub pointer_size: u32,
@@ -30,6 +40,7 @@ pub struct Manifest {
 
 /// A byte order as the manifest spells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cluster", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
     /// Least significant byte first.

@@ -4,6 +4,7 @@
 
 pub mod client;
 mod kernel_header;
+pub mod lease;
 pub mod node;
 pub mod watch;
 

@@ -17,7 +17,10 @@ use std::process::ExitCode;
 
 pub async fn run(args: &Diff) -> Result<ExitCode> {
     let store = super::open(&args.store).await?;
-    let (a, b) = (side(&*store, &args.a).await?, side(&*store, &args.b).await?);
+    let (a, b) = (
+        side(&*store, args, &args.a).await?,
+        side(&*store, args, &args.b).await?,
+    );
     if args.base.len() > 2 {
         bail!("--base is given at most twice: for A, then for B");
     }
@@ -52,12 +55,23 @@ pub async fn run(args: &Diff) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!found.types.is_empty())))
 }
 
-/// A file, or a kernel of the store; a word that could be both is refused.
-async fn side(store: &dyn Store, word: &str) -> Result<Input> {
+/// A file, or a kernel of the cluster or the store; a word that could be both is refused.
+async fn side(
+    store: &dyn Store,
+    #[cfg_attr(not(feature = "cluster"), expect(unused))] args: &Diff,
+    word: &str,
+) -> Result<Input> {
     let path = Path::new(word);
     let is_file = word == "-" || path.exists();
     // What has a folder in it is a path, but for release/ARCH/RELEASE.
     let is_path = word.starts_with(['.', '/']);
+    #[cfg(feature = "cluster")]
+    if !is_file
+        && !is_path
+        && let Some(kernel) = super::fleet::find(&args.cluster, &args.store, word).await?
+    {
+        return Ok(kernel_input(word, kernel.btf().await?));
+    }
     let named = match is_path || word == "-" {
         true => None,
         false => name::find(store, word).await?,
@@ -70,18 +84,22 @@ async fn side(store: &dyn Store, word: &str) -> Result<Input> {
         Some(Named::Header(_)) => bail!("{word} is a header: name the kernel's BTF instead"),
         Some(Named::Kernel(btf)) => {
             note(&format!("reading {word} from store {}", store.place()));
-            Ok(Input {
-                name: word.to_owned(),
-                btf: read::btf(store, &btf, None).await?,
-                distilled: None,
-                arch: None,
-                release: None,
-                is_bpf: false,
-            })
+            Ok(kernel_input(word, read::btf(store, &btf, None).await?))
         }
         None => bail!(
             "{word:?} is neither a file nor a kernel in the store {}",
             store.place()
         ),
+    }
+}
+
+fn kernel_input(word: &str, btf: bytes::Bytes) -> Input {
+    Input {
+        name: word.to_owned(),
+        btf,
+        distilled: None,
+        arch: None,
+        release: None,
+        is_bpf: false,
     }
 }

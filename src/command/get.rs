@@ -12,6 +12,17 @@ use bytes::Bytes;
 use std::process::ExitCode;
 
 pub async fn run(args: &Get) -> Result<ExitCode> {
+    #[cfg(feature = "cluster")]
+    if let Some(kernel) = super::fleet::find(&args.cluster, &args.store, &args.name).await? {
+        let generator = args.generator.map(Generator::new).transpose()?;
+        let bytes = match (args.what.btf, args.what.manifest) {
+            (true, _) => kernel.btf().await?,
+            (_, true) => kernel.manifest(generator).await?,
+            _ => kernel.header(generator).await?,
+        };
+        Output::new(args.output.as_deref())?.put(&bytes)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let store = super::open_to_read(&args.store).await?;
     let generator = match args.generator {
         Some(number) => Generator::new(number)?,

@@ -2,11 +2,25 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
+#[cfg(feature = "cluster")]
+mod cleanup;
+#[cfg(feature = "cluster")]
+mod complete;
 mod completions;
+#[cfg(feature = "cluster")]
+mod controller;
 #[cfg(feature = "cluster")]
 mod crd;
 mod diff;
+#[cfg(feature = "cluster")]
+mod doctor;
 mod dump;
+#[cfg(feature = "cluster")]
+mod events;
+#[cfg(feature = "cluster")]
+mod fetch;
+#[cfg(feature = "cluster")]
+mod fleet;
 mod get;
 mod import;
 mod input;
@@ -21,6 +35,8 @@ mod output;
 mod progress;
 mod publish;
 mod room;
+#[cfg(feature = "cluster")]
+mod serve;
 mod store;
 #[cfg(feature = "cluster")]
 mod table;
@@ -49,11 +65,29 @@ pub fn run(command: Command) -> Result<ExitCode> {
         #[cfg(feature = "cluster")]
         Command::Agent(args) => agent::run(&args),
         #[cfg(feature = "cluster")]
+        Command::Controller(args) => controller::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cleanup(args) => wait(cleanup::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Serve(args) => serve::run(&args),
+        #[cfg(feature = "cluster")]
+        Command::Fetch(args) => wait(fetch::run(args)),
+        #[cfg(feature = "cluster")]
         Command::Nodes(args) => wait(nodes::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Events(args) => wait(events::run(args)),
+        #[cfg(feature = "cluster")]
+        Command::Doctor(args) => wait(doctor::run(args)),
         #[cfg(feature = "cluster")]
         Command::Crd(_) => crd::run(),
         Command::Completions(args) => completions::run(&args),
     }
+}
+
+/// Answers kubectl, which asks its plugin how the last of these words could go on.
+#[cfg(feature = "cluster")]
+pub fn complete(words: &[String]) -> Result<ExitCode> {
+    wait(complete::run(words))
 }
 
 /// Does what waits for a store, on this thread. Other commands start no runtime.

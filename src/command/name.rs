@@ -21,7 +21,7 @@ const SHORTEST: usize = 8;
 /// It is an error if it means several.
 pub async fn find(store: &dyn Store, name: &str) -> Result<Option<Named>> {
     if name.starts_with("node/") {
-        bail!("{name}: names of nodes need a cluster, which this version does not read yet");
+        bail!("{name}: a store knows no nodes; name a kernel, as `btfleet nodes` lists them");
     }
     if let Some(rest) = name.strip_prefix("release/") {
         let Some((arch, release)) = rest.split_once('/') else {

@@ -78,16 +78,21 @@ pub async fn serve(
     ready: Probe,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let app = Router::new()
-        .route("/livez", get(move || async move { verdict(live.get()) }))
-        .route("/readyz", get(move || async move { verdict(ready.get()) }))
-        .route("/metrics", get(move || async move { metrics(&registry) }));
+    let app = routes(registry, live, ready);
     let over = shutdown.clone().wait();
     let served = axum::serve(listener, app).with_graceful_shutdown(over);
     tokio::select! {
         done = served.into_future() => done,
         () = async { shutdown.wait().await; tokio::time::sleep(LINGER).await } => Ok(()),
     }
+}
+
+/// The three, to be answered beside others.
+pub fn routes(registry: Registry, live: Pulse, ready: Probe) -> Router {
+    Router::new()
+        .route("/livez", get(move || async move { verdict(live.get()) }))
+        .route("/readyz", get(move || async move { verdict(ready.get()) }))
+        .route("/metrics", get(move || async move { metrics(&registry) }))
 }
 
 fn verdict(state: Result<(), String>) -> Response {

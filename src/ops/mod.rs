@@ -3,11 +3,9 @@
 mod backoff;
 mod health;
 mod log;
-mod memory;
 mod shutdown;
 
 pub use backoff::Backoff;
-pub use health::{Probe, Pulse, serve};
+pub use health::{Probe, Pulse, routes, serve};
 pub use log::{LogFormat, log_to_stderr};
-pub use memory::give_back;
 pub use shutdown::{Shutdown, Trigger, on_signal};

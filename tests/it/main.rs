@@ -5,9 +5,17 @@ mod admission;
 mod agent;
 mod canonical;
 mod cli;
+#[cfg(feature = "cluster")]
+mod clients;
 mod collection;
 mod conformance;
+#[cfg(feature = "cluster")]
+mod controller;
 mod diff;
+#[cfg(feature = "cluster")]
+mod examples;
+#[cfg(feature = "cluster")]
+mod fetch;
 mod generated;
 mod golden;
 mod header;
@@ -20,6 +28,8 @@ mod roundtrip;
 mod roundtrip_faults;
 mod s3;
 mod seeds;
+#[cfg(feature = "cluster")]
+mod serve;
 mod servers;
 mod site;
 mod store;

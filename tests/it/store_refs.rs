@@ -3,8 +3,9 @@
 use crate::site::Site;
 use crate::support::stores::{options, versitygw};
 use crate::tool::{file, small_kernel, text};
-use btfleet::artifact::BtfDigest;
+use btfleet::artifact::{BtfDigest, Generator, Object, Owner};
 use btfleet::store::{S3Options, Store, open};
+use futures::stream::TryStreamExt;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -25,15 +26,16 @@ fn published(site: &Site, name: &str) -> BtfDigest {
 
 /// Lets a cluster use a kernel.
 fn used(site: &Site, kernel: &BtfDigest, cluster: &str) {
-    let key = btfleet::artifact::Object::Ref(*kernel, cluster.parse().unwrap()).key();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    let key = Object::Ref(*kernel, cluster.parse().unwrap()).key();
+    wait(async {
         let store = site.open().await;
         store.put(&key, Default::default()).await.unwrap();
     });
+}
+
+fn wait<T>(work: impl Future<Output = T>) -> T {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().build().unwrap().block_on(work)
 }
 
 fn owners(site: &Site) -> Vec<String> {
@@ -126,6 +128,45 @@ fn a_cluster_is_forgotten_only_when_told_so_twice() {
         assert!(said.contains("no cluster gone"), "{said}");
         let said = site.fail(["store", "forget", "pin-local", "--yes"]);
         assert!(said.contains("is a pin"), "{said}");
+    });
+}
+
+#[test]
+fn what_a_cluster_had_set_aside_when_it_went_is_put_back_for_the_others() {
+    Site::each(|site| {
+        let a = published(site, "a");
+        site.succeed(["store", "unpin", "a"]);
+        used(site, &a, "other");
+        // Its controller was killed after it had removed the manifest, and before it saw the other's reference.
+        let gone: Owner = "gone".parse().unwrap();
+        let manifest = Object::Manifest(a, Generator::OWN);
+        let reference = Object::Ref(a, gone.clone());
+        wait(async {
+            let store = site.open().await;
+            let body = store.get(&manifest.key(), 1 << 16).await.unwrap().unwrap();
+            store.put(&manifest.aside(&gone).key(), body).await.unwrap();
+            let mark = reference.aside(&gone).key();
+            store.put(&mark, Default::default()).await.unwrap();
+            store.delete(&manifest.key()).await.unwrap();
+        });
+        let told = site.succeed(["store", "forget", "gone", "--yes"]);
+        assert!(
+            told.starts_with("forgotten: cluster gone, 0 kernels"),
+            "{told}"
+        );
+        assert_eq!(owners(site), ["other 1"]);
+        let left = wait(async {
+            let store = site.open().await;
+            let aside = Object::all_aside();
+            store
+                .list(Some(&aside))
+                .try_collect::<Vec<_>>()
+                .await
+                .unwrap()
+        });
+        assert_eq!(left, []);
+        site.succeed(["verify"]);
+        site.fail(["store", "forget", "gone", "--yes"]);
     });
 }
 

@@ -5,6 +5,8 @@ use crate::cli::StoreForget;
 use crate::command::open_to_read;
 use anyhow::{Result, bail};
 use btfleet::artifact::{BtfDigest, Object, Owner};
+use btfleet::controller::undo;
+use futures::stream::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
@@ -17,17 +19,30 @@ pub async fn run(args: &StoreForget, now: SystemTime) -> Result<ExitCode> {
     }
     let store = open_to_read(&args.store).await?;
     let owners = owners(&*store, now).await?;
-    let Some(refs) = owners.get(&owner) else {
+    let aside = store
+        .list(Some(&Object::aside_of(&owner)))
+        .try_next()
+        .await?;
+    let refs = owners.get(&owner).map_or(&[][..], Vec::as_slice);
+    if refs.is_empty() && aside.is_none() {
         bail!(
             "no cluster {owner} uses anything in {}: `btfleet store refs` lists those that do",
             store.place()
         );
-    };
+    }
     let what = describe(&owner, refs, &owners);
     if !args.yes && !asked(&what)? {
         bail!("nothing was removed");
     }
-    for r in refs {
+    // What its controller was about to remove when it went may be another cluster's too: it is put back, the
+    // cluster's own references among it.
+    undo(&*store, &owner).await?;
+    for r in super::refs::owners(&*store, now)
+        .await?
+        .get(&owner)
+        .into_iter()
+        .flatten()
+    {
         let key = Object::Ref(r.btf_digest, owner.clone()).key();
         store.delete(&key).await?;
     }

@@ -93,7 +93,8 @@ impl<'p> Host<'p> {
         std::fs::write(release, format!("{RELEASE}\n")).unwrap();
         file(dir.path(), "vmlinux", &small_kernel(name));
         let pod = json!({
-            "metadata": {"name": format!("agent-{name}")},
+            "metadata": {"name": format!("agent-{name}"), "labels": {
+                "app.kubernetes.io/name": "btfleet", "app.kubernetes.io/component": "agent"}},
             "spec": {"serviceAccountName": "btfleet-agent", "nodeName": name,
                 "containers": [{"name": "agent", "image": "btfleet"}]},
         });
@@ -275,21 +276,28 @@ impl<'p> Host<'p> {
 
     /// Invariant 2: what a Node that is Ready names is in the store.
     pub fn assert_ready_means_stored(&self) {
-        if self.status() != "Ready" {
-            return;
-        }
-        let hex = |key: &str| self.annotation(key).unwrap().replace("sha256:", "");
-        let (btf, header) = (hex("btf-digest"), hex("header-digest"));
-        let objects = self.objects();
-        for begins in [
-            format!("btf/sha256/{btf}."),
-            format!("headers/sha256/{header}."),
-            format!("kernels/sha256/{btf}/"),
-            format!("refs/{btf}/"),
-        ] {
-            let there = objects.iter().any(|key| key.starts_with(&begins));
-            assert!(there, "{begins}: {objects:?}");
-        }
+        let node = self.node();
+        assert_stored(&node, &self.objects());
+    }
+}
+
+/// Invariant 2, of a Node that was read before the objects were listed.
+pub fn assert_stored(node: &Value, objects: &[String]) {
+    let said = &node["metadata"]["annotations"];
+    let word = |key: &str| said[format!("btfleet.dev/{key}")].as_str();
+    if word("status") != Some("Ready") {
+        return;
+    }
+    let hex = |key: &str| word(key).unwrap().replace("sha256:", "");
+    let (btf, header) = (hex("btf-digest"), hex("header-digest"));
+    for begins in [
+        format!("btf/sha256/{btf}."),
+        format!("headers/sha256/{header}."),
+        format!("kernels/sha256/{btf}/"),
+        format!("refs/{btf}/"),
+    ] {
+        let there = objects.iter().any(|key| key.starts_with(&begins));
+        assert!(there, "{begins}: {objects:?}");
     }
 }
 

@@ -10,4 +10,5 @@ mod kills;
 mod listing;
 mod memory;
 mod mends;
+mod people;
 pub mod proxy;

@@ -22,6 +22,8 @@ pub enum Fate {
     Hang,
     /// It goes through, and is never answered.
     LostReply,
+    /// It goes to a server in the cluster, as the API server's own proxy sends it on: what follows `/proxy`.
+    ToServer(SocketAddr),
 }
 
 type Plan = Box<dyn FnMut(&str) -> Fate + Send>;
@@ -99,6 +101,7 @@ async fn answer(who: Api, state: &Mutex<State>, request: Request) -> Response {
     match fate {
         Fate::Through | Fate::LostReply => {}
         Fate::Hang => std::future::pending().await,
+        Fate::ToServer(address) => return to_server(address, head.uri.path()).await,
         Fate::Status(code, after) => {
             let status = StatusCode::from_u16(code).unwrap();
             let mut response = (status, format!("as the test says: {code}")).into_response();
@@ -129,4 +132,20 @@ async fn answer(who: Api, state: &Mutex<State>, request: Request) -> Response {
             .unwrap(),
         Err(e) => (StatusCode::BAD_GATEWAY, e.to_string()).into_response(),
     }
+}
+
+/// Sends a request on as the API server's proxy of Services does.
+pub async fn to_server(address: SocketAddr, path: &str) -> Response {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let (_, path) = path.split_once("/proxy").unwrap();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut all = Vec::new();
+    stream.read_to_end(&mut all).await.unwrap();
+    let end = all.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&all[..end]).into_owned();
+    let status = head.split(' ').nth(1).unwrap().parse::<u16>().unwrap();
+    let body = Body::from(all.split_off(end + 4));
+    Response::builder().status(status).body(body).unwrap()
 }

@@ -7,7 +7,7 @@ use super::kernels::{
 };
 use crate::support::stores::Fault;
 use btfleet::artifact::Object;
-use btfleet::store::{Manner, PublishError, Store};
+use btfleet::store::{Manner, PublishError, Store, look};
 
 /// Everything out of the store.
 pub async fn wipe(store: &dyn Store) {
@@ -128,4 +128,18 @@ pub async fn a_store_that_loses_what_it_is_given_is_told(bed: &Bed) {
         "{e}"
     );
     assert_eq!(keys(&*bed.plain, None).await, [] as [&str; 0]);
+}
+
+pub async fn a_look_asks_for_the_reference_and_for_nothing_before_it_is_seen(bed: &Bed) {
+    let (kernel, owner) = (small("task"), cluster("c1"));
+    put(&*bed.plain, &kernel, &owner, hasty(1)).await.unwrap();
+    let objects = wanted(&kernel, &owner);
+    assert!(matches!(objects[0], Object::Ref(..)), "{objects:?}");
+    bed.store.plan(|n, _| (n == 0).then_some(Fault::DieBefore));
+    tokio::select! {
+        _ = look(&*bed.store, &objects) => panic!("nobody answered"),
+        () = bed.store.died() => {}
+    }
+    // Without the first answer none of the others was asked for.
+    assert_eq!(bed.store.counts().all(), 1, "{:?}", bed.store.counts());
 }

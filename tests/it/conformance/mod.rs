@@ -64,6 +64,7 @@ suite! {
         stale_listings_do_not_touch_publishing
         what_vanishes_while_publishing_is_put_back
         a_store_that_loses_what_it_is_given_is_told
+        a_look_asks_for_the_reference_and_for_nothing_before_it_is_seen
     }
     invariants {
         invariant_1_a_manifest_exists_only_if_both_blobs_do

@@ -3,7 +3,9 @@
 mod conditions;
 mod doctor;
 mod errors;
+mod identities;
 mod keys;
+mod permissions;
 mod reading;
 mod retries;
 mod secrecy;

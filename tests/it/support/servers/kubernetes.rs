@@ -120,6 +120,12 @@ impl ControlPlane {
         self.folder.path().join("ca.pem")
     }
 
+    /// Where the API server listens; for `make scale`, which puts a relay before it.
+    #[allow(dead_code)]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Of group system:masters.
     pub fn admin(&self) -> Api {
         let admin = self.admin.get_or_init(|| Api::new(&self.admin_kubeconfig));

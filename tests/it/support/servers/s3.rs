@@ -36,6 +36,7 @@ impl S3Server {
         std::fs::create_dir_all(folder.path().join("data").join(BUCKET)).unwrap();
         // Metadata beside the objects: not every temporary folder keeps extended attributes.
         std::fs::create_dir(folder.path().join("meta")).unwrap();
+        std::fs::create_dir(folder.path().join("users")).unwrap();
         let mut tls = Vec::new();
         let authority = (scheme == Scheme::Https).then(|| {
             let authority = Authority::new("btfleet test S3");
@@ -60,6 +61,7 @@ impl S3Server {
                 format!("--region={REGION}"),
                 format!("--port={address}"),
                 "--keep-alive".to_owned(),
+                format!("--iam-dir={}", folder.path().join("users").display()),
             ];
             args.extend(tls.iter().cloned());
             args.extend([
@@ -108,6 +110,23 @@ impl S3Server {
                 std::fs::remove_dir_all(folder).unwrap();
             }
         }
+    }
+
+    /// A user who may do nothing yet; a policy of the bucket says what.
+    pub fn add_user(&self, access: &str, secret: &str) {
+        let mut command = std::process::Command::new(tool("versitygw"));
+        command.args(["admin", "--endpoint-url", &self.url(), "--region", REGION]);
+        command.args(["--access", ACCESS_KEY, "--secret", SECRET_KEY]);
+        command.args([
+            "create-user",
+            "--role=user",
+            "--access",
+            access,
+            "--secret",
+            secret,
+        ]);
+        let out = command.output().unwrap();
+        assert!(out.status.success(), "{out:?}");
     }
 
     /// `kill -9`. What was stored stays.

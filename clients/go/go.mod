@@ -1,0 +1,3 @@
+module btfleet.dev/clients/go
+
+go 1.26

@@ -1,0 +1,328 @@
+//! What a KernelHeader should say: a pure function of what it says, what the nodes add up to and what was verified.
+
+use super::inventory::{Count, Object};
+use crate::artifact::Generator;
+use crate::cluster::{Condition, Display, HeaderStatus, KernelHeaderStatus};
+use k8s_openapi::jiff::Timestamp;
+use std::time::{Duration, SystemTime};
+
+/// From one status write of a KernelHeader to the next, whatever the nodes do.
+pub const GAP: Duration = Duration::from_secs(5);
+/// A message has at most this many bytes.
+const MESSAGE: usize = 1000;
+
+/// A condition's verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Whether it holds.
+    pub holds: bool,
+    /// One word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Judged {
+    /// It holds.
+    pub fn yes(reason: &'static str, message: impl Into<String>) -> Judged {
+        Judged {
+            holds: true,
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// It does not.
+    pub fn no(reason: &'static str, message: impl Into<String>) -> Judged {
+        Judged {
+            holds: false,
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// What verification found of a kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// When.
+    pub at: SystemTime,
+    /// The condition `Stored`.
+    pub stored: Judged,
+    /// The condition `Verified`.
+    pub verified: Judged,
+    /// Bytes of the BTF, where it could be read.
+    pub btf_size: Option<u64>,
+    /// The headers, the newest generator first; `None` where nothing is known of them.
+    pub headers: Option<Vec<HeaderStatus>>,
+}
+
+/// A time as Kubernetes writes it, in whole seconds.
+pub fn stamp(at: SystemTime) -> String {
+    let seconds = at.duration_since(SystemTime::UNIX_EPOCH);
+    let seconds = seconds.map_or(0, |d| d.as_secs());
+    let seconds = i64::try_from(seconds).unwrap_or(0);
+    Timestamp::from_second(seconds).map_or_else(|_| String::new(), |t| t.to_string())
+}
+
+/// The other way round.
+pub fn time(stamp: &str) -> Option<SystemTime> {
+    let stamp: Timestamp = stamp.parse().ok()?;
+    Some(SystemTime::from(stamp))
+}
+
+/// The status that a KernelHeader should have.
+pub fn want(
+    object: &Object,
+    count: &Count,
+    verdict: Option<&Verdict>,
+    wall: SystemTime,
+) -> KernelHeaderStatus {
+    let old = &object.status;
+    let mut new = old.clone();
+    new.nodes = i64::try_from(count.runs).unwrap_or(i64::MAX);
+    new.node_names.clone_from(&count.names);
+    // When nobody runs it, it is still known by what it was called.
+    if count.runs > 0 {
+        new.releases.clone_from(&count.releases);
+        if count.arch.is_some() {
+            new.arch.clone_from(&count.arch);
+        }
+    }
+    new.first_seen.get_or_insert_with(|| stamp(wall));
+    new.unused_since = match (count.named, old.unused_since.as_deref().and_then(time)) {
+        (0, Some(since)) if since <= wall => old.unused_since.clone(),
+        // For the first time; or a clock was ahead when it was written.
+        (0, _) => Some(stamp(wall)),
+        _ => None,
+    };
+    if let Some(verdict) = verdict {
+        new.verified_at = Some(stamp(verdict.at));
+        if let Some(size) = verdict.btf_size {
+            new.btf_size = i64::try_from(size).ok();
+        }
+        if let Some(headers) = &verdict.headers {
+            new.headers.clone_from(headers);
+        }
+        new.conditions = vec![
+            condition("Stored", &verdict.stored, old, verdict.at),
+            condition("Verified", &verdict.verified, old, verdict.at),
+        ];
+    }
+    new.display = Some(display(&new));
+    new
+}
+
+fn condition(kind: &str, judged: &Judged, old: &KernelHeaderStatus, at: SystemTime) -> Condition {
+    let status = if judged.holds { "True" } else { "False" };
+    let before = old.conditions.iter().find(|c| c.type_ == kind);
+    let since = before.filter(|c| c.status == status);
+    let mut message = judged.message.clone();
+    let mut end = MESSAGE.min(message.len());
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message.truncate(end);
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: judged.reason.to_owned(),
+        message,
+        last_transition_time: since.map_or_else(|| stamp(at), |c| c.last_transition_time.clone()),
+    }
+}
+
+fn display(status: &KernelHeaderStatus) -> Display {
+    let own = i64::from(u32::from(Generator::OWN));
+    let header = status.headers.iter().find(|h| h.generator == own);
+    let header = header.or(status.headers.first());
+    let releases = match status.releases.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, more @ ..] => format!("{first} +{}", more.len()),
+    };
+    let digits = |h: &HeaderStatus| {
+        let hex = h.digest.strip_prefix("sha256:").unwrap_or(&h.digest);
+        hex.chars().take(12).collect()
+    };
+    Display {
+        releases,
+        header: header.map(digits).unwrap_or_default(),
+        size: header.map(|h| mib(h.size)).unwrap_or_default(),
+    }
+}
+
+fn mib(bytes: i64) -> String {
+    match bytes {
+        ..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// When a kernel that has its KernelHeader is to be verified, from now: a new leader goes on where the last one was.
+pub fn due(status: &KernelHeaderStatus, every: Duration, wall: SystemTime) -> Duration {
+    let own = i64::from(u32::from(Generator::OWN));
+    let good = |kind: &str| {
+        let found = status.conditions.iter().find(|c| c.type_ == kind);
+        found.is_some_and(|c| c.status == "True")
+    };
+    let made = status.headers.iter().any(|h| h.generator == own);
+    // BTF of which no header can be made has none.
+    let readable = !status.conditions.iter().any(|c| c.reason == UNREADABLE);
+    if !good("Stored") || !good("Verified") || (readable && !made) {
+        return Duration::ZERO;
+    }
+    let at = status.verified_at.as_deref().and_then(time);
+    let age = at.and_then(|at| wall.duration_since(at).ok());
+    age.map_or(Duration::ZERO, |age| every.saturating_sub(age))
+}
+
+/// The reason of `Verified` where the BTF is right, and nothing can be made of it.
+pub const UNREADABLE: &str = "Unreadable";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
+    }
+
+    fn object(status: KernelHeaderStatus) -> Object {
+        Object {
+            version: "1".to_owned(),
+            uid: "u".to_owned(),
+            pinned: false,
+            going: false,
+            status,
+        }
+    }
+
+    fn verdict(seconds: u64, holds: bool) -> Verdict {
+        let judged = Judged {
+            holds,
+            reason: "Because",
+            message: "é".repeat(900),
+        };
+        Verdict {
+            at: at(seconds),
+            stored: Judged::yes("Whole", "All is there"),
+            verified: judged,
+            btf_size: Some(5),
+            headers: Some(vec![HeaderStatus {
+                generator: i64::from(u32::from(Generator::OWN)),
+                digest: format!("sha256:{}", "ab".repeat(32)),
+                size: 3 << 20,
+            }]),
+        }
+    }
+
+    fn count(named: usize, runs: usize) -> Count {
+        Count {
+            named,
+            runs,
+            names: (0..runs).map(|n| format!("n{n}")).collect(),
+            releases: vec!["6.1".to_owned(), "6.2".to_owned()],
+            arch: Some("amd64".to_owned()),
+            witness: None,
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_right_is_wanted_as_it_is() {
+        let verdict = verdict(10, true);
+        let first = want(
+            &object(KernelHeaderStatus::default()),
+            &count(2, 2),
+            Some(&verdict),
+            at(20),
+        );
+        assert_eq!(first.nodes, 2);
+        assert_eq!(first.first_seen.as_deref(), Some("2023-11-14T22:13:40Z"));
+        assert_eq!(first.unused_since, None);
+        let display = first.display.clone().unwrap();
+        assert_eq!(display.releases, "6.1 +1");
+        assert_eq!(
+            (&*display.header, &*display.size),
+            ("abababababab", "3.0 MiB")
+        );
+        for c in &first.conditions {
+            assert!(c.message.len() <= MESSAGE);
+        }
+        // By this leader, and by the next one, who verified nothing yet.
+        for known in [Some(&verdict), None] {
+            let again = want(&object(first.clone()), &count(2, 2), known, at(9999));
+            assert_eq!(again, first);
+        }
+    }
+
+    #[test]
+    fn unused_since_is_when_no_node_named_it_first_and_survives_leaders() {
+        let used = want(
+            &object(KernelHeaderStatus::default()),
+            &count(1, 0),
+            None,
+            at(0),
+        );
+        assert_eq!(used.unused_since, None);
+        let unused = want(&object(used), &count(0, 0), None, at(7));
+        assert_eq!(unused.unused_since, Some(stamp(at(7))));
+        let later = want(&object(unused.clone()), &count(0, 0), None, at(700));
+        assert_eq!(later, unused);
+        // A clock that was years ahead does not keep it for years.
+        let jumped = want(&object(unused.clone()), &count(0, 0), None, at(0));
+        assert_eq!(jumped.unused_since, Some(stamp(at(0))));
+        let again = want(&object(unused), &count(1, 1), None, at(800));
+        assert_eq!(again.unused_since, None);
+    }
+
+    #[test]
+    fn what_nobody_runs_keeps_its_releases_and_arch() {
+        let ran = want(
+            &object(KernelHeaderStatus::default()),
+            &count(1, 1),
+            None,
+            at(0),
+        );
+        let gone = want(&object(ran), &Count::default(), None, at(1));
+        assert_eq!((gone.nodes, gone.node_names.len()), (0, 0));
+        assert_eq!(gone.releases, ["6.1", "6.2"]);
+        assert_eq!(gone.arch.as_deref(), Some("amd64"));
+    }
+
+    #[test]
+    fn a_condition_changes_its_time_only_when_it_changes() {
+        let object_of = |status: &KernelHeaderStatus| object(status.clone());
+        let count = count(1, 1);
+        let empty = object(KernelHeaderStatus::default());
+        let good = want(&empty, &count, Some(&verdict(0, true)), at(0));
+        let still = want(&object_of(&good), &count, Some(&verdict(50, true)), at(50));
+        let bad = want(
+            &object_of(&still),
+            &count,
+            Some(&verdict(90, false)),
+            at(90),
+        );
+        let since = |status: &KernelHeaderStatus| status.conditions[1].last_transition_time.clone();
+        assert_eq!(since(&still), stamp(at(0)));
+        assert_eq!(since(&bad), stamp(at(90)));
+        assert_eq!(bad.conditions[1].status, "False");
+    }
+
+    #[test]
+    fn a_new_leader_verifies_what_is_due_or_not_in_order_and_nothing_else() {
+        let day = Duration::from_secs(86_400);
+        let empty = KernelHeaderStatus::default();
+        assert_eq!(due(&empty, day, at(0)), Duration::ZERO);
+        let good = want(&object(empty), &count(1, 1), Some(&verdict(0, true)), at(0));
+        assert_eq!(due(&good, day, at(100)), day - Duration::from_secs(100));
+        assert_eq!(due(&good, day, at(90_000)), Duration::ZERO);
+        let mut older = good.clone();
+        older.headers[0].generator += 1;
+        assert_eq!(due(&older, day, at(100)), Duration::ZERO);
+        let mut bad = good;
+        bad.conditions[1].status = "False".to_owned();
+        assert_eq!(due(&bad, day, at(100)), Duration::ZERO);
+    }
+}

@@ -1,0 +1,493 @@
+//! The routes: from a question to bytes that were checked, or to a problem that is said.
+
+use super::answer::{self, Accepts, Range};
+use super::blob::{Blob, Blobs, Coding, What};
+use super::catalog::Catalog;
+use super::fleet::Fleet;
+use super::list::{Lists, Shown};
+use super::metrics::Metrics;
+use super::openapi;
+use crate::artifact::{Arch, BtfDigest, Generator, KernelId, Release};
+use crate::cluster::node::may_be_written;
+use crate::consumer::wire::{Kind, NodeKernel, Problem};
+use axum::Router;
+use axum::body::Body;
+use axum::body::HttpBody as _;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// The most types that one header is narrowed to.
+pub(super) const MAX_TYPES: usize = 64;
+/// The longest name of a type: the kernel allows 511 bytes, and uses a tenth of that.
+pub(super) const MAX_TYPE_NAME: usize = 128;
+
+/// What a route has at hand.
+#[derive(Debug)]
+pub(super) struct App {
+    pub fleet: Option<Arc<Fleet>>,
+    pub blobs: Arc<Blobs>,
+    pub catalog: Catalog,
+    pub lists: Lists,
+    pub metrics: Metrics,
+}
+
+type Shared = State<Arc<App>>;
+type Name = Result<Path<String>, PathRejection>;
+
+/// All routes but health's.
+pub(super) fn routes(app: Arc<App>) -> Router {
+    let node = "/v1/nodes/{node}";
+    let kernel = "/v1/kernels/{kernel}";
+    Router::new()
+        .route("/", get(home))
+        .route("/openapi.json", get(description))
+        .route(&format!("{node}/manifest"), get(node_manifest))
+        .route(&format!("{node}/vmlinux.h"), get(node_header))
+        .route(&format!("{node}/vmlinux.btf"), get(node_btf))
+        .route("/v1/kernels", get(kernels))
+        .route(&format!("{kernel}/manifest"), get(kernel_manifest))
+        .route(&format!("{kernel}/vmlinux.h"), get(kernel_header))
+        .route(&format!("{kernel}/vmlinux.btf"), get(kernel_btf))
+        .fallback(async || Problem::new(Kind::NoRoute, "see /openapi.json for what there is"))
+        .method_not_allowed_fallback(async || {
+            let problem = Problem::new(Kind::Method, "only GET and HEAD are known here");
+            ([(header::ALLOW, "GET, HEAD")], problem)
+        })
+        .layer(middleware::from_fn_with_state(app.clone(), measured))
+        .with_state(app)
+}
+
+/// Counts what was asked and answered.
+async fn measured(State(app): Shared, request: Request, next: Next) -> Response {
+    let (began, route) = (Instant::now(), label(request.uri().path()));
+    let response = next.run(request).await;
+    let body = response.body().size_hint().exact().unwrap_or(0);
+    let code = response.status().as_u16();
+    app.metrics.answered(route, code, began.elapsed(), body);
+    response
+}
+
+/// A route's name: no name of a node or a kernel is in a metric.
+fn label(path: &str) -> &'static str {
+    let mut parts = path.split('/').skip(1);
+    let first = [parts.next(), parts.next()];
+    let leaf = parts.nth(1);
+    match (first, leaf) {
+        ([Some(""), None], _) => "/",
+        ([Some("openapi.json"), None], _) => "/openapi.json",
+        ([Some("v1"), Some("kernels")], None) => "/v1/kernels",
+        ([Some("v1"), Some("kernels")], Some("vmlinux.h")) => "/v1/kernels/{kernel}/vmlinux.h",
+        ([Some("v1"), Some("kernels")], Some("vmlinux.btf")) => "/v1/kernels/{kernel}/vmlinux.btf",
+        ([Some("v1"), Some("kernels")], Some("manifest")) => "/v1/kernels/{kernel}/manifest",
+        ([Some("v1"), Some("nodes")], Some("vmlinux.h")) => "/v1/nodes/{node}/vmlinux.h",
+        ([Some("v1"), Some("nodes")], Some("vmlinux.btf")) => "/v1/nodes/{node}/vmlinux.btf",
+        ([Some("v1"), Some("nodes")], Some("manifest")) => "/v1/nodes/{node}/manifest",
+        _ => "other",
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status);
+        let mut response = json("application/problem+json", &self);
+        *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let after = Kind::of(&self.kind).and_then(Kind::retry_after);
+        if let Some(seconds) = after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+fn json(kind: &'static str, value: &impl serde::Serialize) -> Response {
+    // Strings, numbers and lists of them: nothing that JSON cannot express.
+    let mut text = serde_json::to_vec_pretty(value).expect("an answer is always JSON");
+    text.push(b'\n');
+    plain(kind, "no-cache", text.into())
+}
+
+fn plain(kind: &'static str, cache: &'static str, bytes: Bytes) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, cache),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (headers, Body::from(bytes)).into_response()
+}
+
+async fn description() -> Response {
+    json("application/json", &openapi::document())
+}
+
+async fn home(State(app): Shared) -> Result<Response, Problem> {
+    let html = app.list(Shown::Page).await?;
+    let mut response = plain("text/html; charset=utf-8", "no-cache", html);
+    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+    let policy = HeaderValue::from_static(policy);
+    let name = header::CONTENT_SECURITY_POLICY;
+    response.headers_mut().insert(name, policy);
+    Ok(response)
+}
+
+// Nodes.
+
+impl App {
+    /// A list for everybody who asks at this time.
+    async fn list(&self, shown: Shown) -> Result<Bytes, Problem> {
+        let listed = match &shown {
+            Shown::Kernels(Some(arch), Some(release)) => self.catalog.named(arch, release).await,
+            _ => self.catalog.all().await,
+        };
+        self.lists.get(shown, listed?, self.fleet.clone()).await
+    }
+
+    fn node(&self, name: Name) -> Result<NodeKernel, Problem> {
+        let name = segment(name)?;
+        match &self.fleet {
+            Some(fleet) => fleet.kernel(&name),
+            None => Err(Problem::new(
+                Kind::NoCluster,
+                "this server reads a store alone and knows no nodes: ask for /v1/kernels",
+            )),
+        }
+    }
+}
+
+fn segment(name: Name) -> Result<String, Problem> {
+    name.map(|Path(name)| name)
+        .map_err(|e| Problem::new(Kind::Question, e.body_text()))
+}
+
+async fn node_manifest(State(app): Shared, name: Name) -> Result<Response, Problem> {
+    Ok(json("application/json", &app.node(name)?))
+}
+
+async fn node_header(
+    State(app): Shared,
+    name: Name,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let node = app.node(name)?;
+    let types = types(query.as_deref())?;
+    // Only our own generator's header can be made here.
+    let own = (node.generator == Generator::OWN).then_some(node.btf_digest);
+    let what = match types.is_empty() {
+        true => What::Header(node.header_digest),
+        false => What::Minimal(node.btf_digest, types),
+    };
+    send(&app, &what, own, &headers, REVALIDATE).await
+}
+
+async fn node_btf(State(app): Shared, name: Name, headers: HeaderMap) -> Result<Response, Problem> {
+    let what = What::Btf(app.node(name)?.btf_digest);
+    send(&app, &what, None, &headers, REVALIDATE).await
+}
+
+// Kernels.
+
+async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let (mut arch, mut release): (Option<Arch>, Option<Release>) = (None, None);
+    let question = |e: &dyn std::fmt::Display| Problem::new(Kind::Question, e.to_string());
+    for (name, value) in pairs(query.as_deref()) {
+        match name.as_str() {
+            "arch" => arch = Some(value.parse().map_err(|e| question(&e))?),
+            "release" if may_be_written(&value) && !value.starts_with('.') => {
+                release = Some(value.parse().map_err(|e| question(&e))?);
+            }
+            "release" => return Err(question(&"no kernel prints such a release")),
+            _ => return Err(question(&"only arch and release may be asked for")),
+        }
+    }
+    let json = app.list(Shown::Kernels(arch, release)).await?;
+    Ok(plain("application/json", "no-cache", json))
+}
+
+impl App {
+    /// The kernel that a path names.
+    async fn kernel(&self, name: Name) -> Result<BtfDigest, Problem> {
+        let name = segment(name)?;
+        if let Ok(btf) = name.parse::<BtfDigest>() {
+            return Ok(btf);
+        }
+        let Ok(id) = name.parse::<KernelId>() else {
+            return Err(Problem::new(
+                Kind::Question,
+                "a kernel is named by sha256: and the 64 digits of its BTF's digest, or by its id, the first 32 of them",
+            ));
+        };
+        let mut found = self
+            .fleet
+            .as_ref()
+            .map_or_else(BTreeSet::new, |f| f.of_id(&id));
+        if found.is_empty() {
+            found = self.catalog.of_id(&id).await?;
+        }
+        let mut all = found.iter();
+        match (all.next(), all.next()) {
+            (Some(btf), None) => Ok(*btf),
+            (None, _) => Err(unknown(&id)),
+            (Some(_), Some(_)) => Err(Problem::new(
+                Kind::AmbiguousKernel,
+                format!(
+                    "{} kernels begin with {id}: name one by its whole digest",
+                    found.len()
+                ),
+            )),
+        }
+    }
+}
+
+fn unknown(name: &dyn std::fmt::Display) -> Problem {
+    Problem::new(
+        Kind::UnknownKernel,
+        format!("there is no kernel {name} here"),
+    )
+}
+
+/// Of a kernel that only a path names, what is missing was perhaps never there.
+fn never(btf: &BtfDigest, problem: Problem) -> Problem {
+    match problem.kind == Kind::Missing.to_string() {
+        true => unknown(btf),
+        false => problem,
+    }
+}
+
+async fn kernel_manifest(State(app): Shared, name: Name) -> Result<Response, Problem> {
+    let btf = app.kernel(name).await?;
+    let made = app
+        .blobs
+        .get(&What::Made(btf), Coding::Identity, None)
+        .await;
+    let made = made.map_err(|e| never(&btf, (*e).clone()))?;
+    Ok(json("application/json", &made.manifest))
+}
+
+async fn kernel_header(
+    State(app): Shared,
+    name: Name,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let types = types(query.as_deref())?;
+    let btf = app.kernel(name).await?;
+    // What a store's manifest says of a header is anybody's word: it is made of the BTF.
+    let what = match types.is_empty() {
+        true => What::Made(btf),
+        false => What::Minimal(btf, types),
+    };
+    let sent = send(&app, &what, None, &headers, REVALIDATE).await;
+    sent.map_err(|e| never(&btf, e))
+}
+
+async fn kernel_btf(
+    State(app): Shared,
+    name: Name,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let btf = app.kernel(name).await?;
+    let sent = send(&app, &What::Btf(btf), None, &headers, REVALIDATE).await;
+    sent.map_err(|e| never(&btf, e))
+}
+
+// What both have.
+
+/// Another boot, another generator, another answer.
+const REVALIDATE: &str = "no-cache";
+
+fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+    form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
+}
+
+/// The types that a header is narrowed to: sorted, each once.
+fn types(query: Option<&str>) -> Result<Vec<String>, Problem> {
+    let question = |why: String| Err(Problem::new(Kind::Question, why));
+    let mut types = BTreeSet::new();
+    for (name, value) in pairs(query) {
+        if name != "type" {
+            return question("only type may be asked for".to_owned());
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_ ".contains(c);
+        if value.is_empty() || value.len() > MAX_TYPE_NAME || !value.chars().all(plain) {
+            return question(format!(
+                "a type's name has 1 to {MAX_TYPE_NAME} letters, digits and underscores, perhaps struct, union or enum before it"
+            ));
+        }
+        types.insert(value);
+        if types.len() > MAX_TYPES {
+            return question(format!(
+                "at most {MAX_TYPES} types may be asked for at once"
+            ));
+        }
+    }
+    Ok(types.into_iter().collect())
+}
+
+/// Sends a blob as HTTP has it: the coding that the client likes best, a range of it, or the word that it has
+/// it already.
+async fn send(
+    app: &App,
+    what: &What,
+    btf: Option<BtfDigest>,
+    headers: &HeaderMap,
+    cache: &'static str,
+) -> Result<Response, Problem> {
+    let get = async |coding| {
+        let got = app.blobs.get(what, coding, btf).await;
+        got.map_err(|e| (*e).clone())
+    };
+    // Who has it already is told so without a look at the store, where its digest is known.
+    let digest = match what {
+        What::Btf(digest) => *digest.as_bytes(),
+        What::Header(digest) => *digest.as_bytes(),
+        What::Made(_) | What::Minimal(..) => get(Coding::Identity).await?.identity,
+    };
+    let accepts = Accepts::of(headers);
+    let Some(mut coding) = accepts.best() else {
+        let why = "identity, gzip and zstd are what there is";
+        return Err(Problem::new(Kind::Coding, why));
+    };
+    if accepts.identity() && answer::has_range(headers) {
+        let plain = answer::etag(&digest, Coding::Identity);
+        let meant = answer::names(headers, header::IF_RANGE, &plain, false);
+        if meant.unwrap_or(true) {
+            coding = Coding::Identity;
+        }
+    }
+    let tag = answer::etag(&digest, coding);
+    if answer::names(headers, header::IF_MATCH, &tag, false) == Some(false) {
+        return Err(Problem::new(
+            Kind::Precondition,
+            format!("its ETag is {tag}"),
+        ));
+    }
+    if answer::names(headers, header::IF_NONE_MATCH, &tag, true) == Some(true) {
+        let mut response = StatusCode::NOT_MODIFIED.into_response();
+        describe(&mut response, &tag, &digest, cache);
+        return Ok(response);
+    }
+    let blob = get(coding).await?;
+    let mut response = body(what, &blob, coding, headers, &tag)?;
+    describe(&mut response, &tag, &digest, cache);
+    let sent = format!("sha-256=:{}:", STANDARD.encode(blob.sent));
+    set(&mut response, HeaderName::from_static("repr-digest"), sent);
+    Ok(response)
+}
+
+/// The whole, or the range that was asked for.
+fn body(
+    what: &What,
+    blob: &Blob,
+    coding: Coding,
+    headers: &HeaderMap,
+    tag: &str,
+) -> Result<Response, Problem> {
+    let len = blob.bytes.len();
+    let range = match coding {
+        Coding::Identity => answer::range(headers, tag, len),
+        _ => Range::Whole,
+    };
+    let (status, bytes) = match range {
+        Range::Whole => (StatusCode::OK, blob.bytes.clone()),
+        Range::Part(from, to) => (StatusCode::PARTIAL_CONTENT, blob.bytes.slice(from..to)),
+        Range::Outside => {
+            let mut response =
+                Problem::new(Kind::Range, format!("there are {len} bytes")).into_response();
+            set(
+                &mut response,
+                header::CONTENT_RANGE,
+                format!("bytes */{len}"),
+            );
+            return Ok(response);
+        }
+    };
+    let mut response = (status, Body::from(bytes)).into_response();
+    if let Range::Part(from, to) = range {
+        let part = format!("bytes {from}-{}/{len}", to.saturating_sub(1));
+        set(&mut response, header::CONTENT_RANGE, part);
+    }
+    let kind = match what {
+        What::Btf(_) => "application/octet-stream",
+        _ => "text/x-c; charset=utf-8",
+    };
+    set(&mut response, header::CONTENT_TYPE, kind.to_owned());
+    set(
+        &mut response,
+        header::X_CONTENT_TYPE_OPTIONS,
+        "nosniff".to_owned(),
+    );
+    match coding.word() {
+        Some(word) => set(&mut response, header::CONTENT_ENCODING, word.to_owned()),
+        None => set(&mut response, header::ACCEPT_RANGES, "bytes".to_owned()),
+    }
+    Ok(response)
+}
+
+/// What is said of a blob, sent or not.
+fn describe(response: &mut Response, tag: &str, digest: &[u8; 32], cache: &'static str) {
+    let identity = answer::etag(digest, Coding::Identity).replace('"', "");
+    // A problem is not the blob, and must not be kept in its place.
+    if response.status() != StatusCode::RANGE_NOT_SATISFIABLE {
+        set(response, header::ETAG, tag.to_owned());
+        set(response, header::CACHE_CONTROL, cache.to_owned());
+    }
+    set(response, header::VARY, "Accept-Encoding".to_owned());
+    set(
+        response,
+        HeaderName::from_static("btfleet-digest"),
+        identity,
+    );
+}
+
+fn set(response: &mut Response, name: HeaderName, value: String) {
+    // Digits, letters and punctuation of our own.
+    if let Ok(value) = HeaderValue::try_from(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_names_routes_and_never_what_a_client_sends() {
+        for (path, want) in [
+            ("/", "/"),
+            ("/openapi.json", "/openapi.json"),
+            ("/v1/kernels", "/v1/kernels"),
+            ("/v1/kernels/x/vmlinux.h", "/v1/kernels/{kernel}/vmlinux.h"),
+            ("/v1/nodes/x/manifest", "/v1/nodes/{node}/manifest"),
+            ("/v1/nodes/x/other", "other"),
+            ("/x/y/z", "other"),
+            ("//", "other"),
+        ] {
+            assert_eq!(label(path), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn types_are_a_set_of_few_and_plain_names() {
+        let got = types(Some("type=b&type=struct+a&type=b")).unwrap();
+        assert_eq!(got, ["b", "struct a"]);
+        assert!(types(None).unwrap().is_empty());
+        let many: Vec<String> = (0..=MAX_TYPES).map(|n| format!("type=t{n}")).collect();
+        for query in ["type=", "types=a", "type=a%00", "type=a;b", &many.join("&")] {
+            assert!(types(Some(query)).is_err(), "{query}");
+        }
+        assert!(types(Some(&format!("type={}", "x".repeat(MAX_TYPE_NAME + 1)))).is_err());
+    }
+}
