@@ -60,8 +60,9 @@ type Options struct {
 	// Client makes the requests; nil is one that goes to Server directly, whatever proxy the environment names,
 	// and trusts the system's authorities. Its redirects are not followed.
 	Client *http.Client
-	// Waiting, if not nil, hears what is waited for, each reason once.
-	Waiting func(why string)
+	// Log, if not nil, is told why this kernel's own BTF is not used, and what is waited for ("waiting: …"), each
+	// reason once. A line has no newline.
+	Log func(line string)
 
 	// BTF is the running kernel's BTF; empty is /sys/kernel/btf/vmlinux.
 	BTF string

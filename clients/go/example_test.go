@@ -17,11 +17,11 @@ func ExampleFetch() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	result, err := btfleet.Fetch(ctx, btfleet.Options{
-		Server:  "http://btfleet.btfleet",
-		Node:    os.Getenv("NODE_NAME"),
-		Dir:     "/run/btf",
-		Header:  true,
-		Waiting: func(why string) { log.Print("waiting: ", why) },
+		Server: "http://btfleet.btfleet",
+		Node:   os.Getenv("NODE_NAME"),
+		Dir:    "/run/btf",
+		Header: true,
+		Log:    func(line string) { log.Print(line) },
 	})
 	switch {
 	case errors.Is(err, btfleet.ErrNoBTF):

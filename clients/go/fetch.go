@@ -75,8 +75,8 @@ func (f *fetch) wait(ctx context.Context, pause time.Duration, why string, told 
 	if deadline, is := ctx.Deadline(); is && time.Until(deadline) < pause {
 		return context.DeadlineExceeded
 	}
-	if f.Waiting != nil && why != *told {
-		f.Waiting(why)
+	if why != *told {
+		f.log("waiting: " + why)
 	}
 	*told = why
 	timer := time.NewTimer(pause)
@@ -86,6 +86,12 @@ func (f *fetch) wait(ctx context.Context, pause time.Duration, why string, told 
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+func (f *fetch) log(line string) {
+	if f.Log != nil {
+		f.Log(line)
 	}
 }
 
@@ -119,8 +125,8 @@ func (f *fetch) look() error {
 		f.here.own, f.here.btf = ownRead, digest
 	case errors.Is(err, fs.ErrNotExist):
 		f.here.own = ownAbsent
-	case f.Waiting != nil:
-		f.Waiting("this kernel's own BTF is not used: " + err.Error())
+	default:
+		f.log("this kernel's own BTF is not used: " + err.Error())
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ func sum(blob []byte) string {
 
 func zip(blob []byte) []byte {
 	var to bytes.Buffer
-	writer := gzip.NewWriter(&to)
-	_, _ = writer.Write(blob) // to memory
+	writer, _ := gzip.NewWriterLevel(&to, gzip.BestSpeed) // a level that there is
+	_, _ = writer.Write(blob)                             // to memory
 	_ = writer.Close()
 	return to.Bytes()
 }
@@ -129,7 +129,11 @@ func problemOf(kind string, status int) http.HandlerFunc {
 func once(options Options) (*Result, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	options.Waiting = func(string) { stop() }
+	options.Log = func(line string) {
+		if strings.HasPrefix(line, "waiting: ") {
+			stop()
+		}
+	}
 	return Fetch(ctx, options)
 }
 

@@ -40,7 +40,7 @@ func TestPausesGrowUntilTheDeadlineWouldPass(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		options, heard := f.direct(), 0
-		options.Waiting = func(string) { heard++ }
+		options.Log = func(string) { heard++ }
 		took, err := after(ctx, options)
 		if !errors.Is(err, ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Error(err)

@@ -27,11 +27,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *object, btfleet.Options{
-		Server:  *server,
-		Node:    os.Getenv("NODE_NAME"),
-		Dir:     *dir,
-		BTF:     *source,
-		Waiting: func(why string) { log.Print("waiting: ", why) },
+		Server: *server,
+		Node:   os.Getenv("NODE_NAME"),
+		Dir:    *dir,
+		BTF:    *source,
+		Log:    func(line string) { log.Print(line) },
 	}); err != nil {
 		log.Fatal(err)
 	}

@@ -52,6 +52,17 @@ fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
+/// Bytes that come in parts, to be hashed.
+#[derive(Clone, Default)]
+pub struct Parts(Sha256);
+
+impl Parts {
+    /// Adds the next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+}
+
 macro_rules! digest {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
@@ -64,11 +75,9 @@ macro_rules! digest {
                 $name(Sha256::digest(bytes).into())
             }
 
-            /// The digest of bytes that come in parts.
-            pub fn of_parts<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> $name {
-                let mut hash = Sha256::new();
-                parts.into_iter().for_each(|part| hash.update(part));
-                $name(hash.finalize().into())
+            /// The digest of all bytes that were added.
+            pub fn of_parts(parts: Parts) -> $name {
+                $name(parts.0.finalize().into())
             }
 
             /// From 64 lower-case hexadecimal digits, as keys of a store have them.

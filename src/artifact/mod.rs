@@ -8,6 +8,6 @@ mod key;
 mod manifest;
 
 pub use compress::{BlobError, MAX_BLOB, check, compress, compressed_limit, decompress};
-pub use digest::{BtfDigest, Generator, HeaderDigest, KernelId, NameError};
+pub use digest::{BtfDigest, Generator, HeaderDigest, KernelId, NameError, Parts};
 pub use key::{Arch, Key, Object, Owner, Release};
 pub use manifest::{Manifest, ManifestError, Order};

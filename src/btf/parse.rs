@@ -271,7 +271,7 @@ impl<'d> Btf<'d> {
     }
 
     /// What this BTF's own types are, by rising id.
-    pub(crate) fn own_kinds(&self) -> impl Iterator<Item = Kind> {
+    pub(crate) fn own_kinds(&self) -> impl ExactSizeIterator<Item = Kind> + DoubleEndedIterator {
         self.index.iter().map(|p| p.kind())
     }
 

@@ -3,19 +3,17 @@
 use super::input::{self, Input};
 use super::note;
 use super::output::Output;
-use super::room::room;
 use crate::cli::{Dump, DumpFormat};
 use anyhow::{Context, Result};
-use btfleet::artifact::{BtfDigest, Generator, HeaderDigest};
+use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Parts};
 use btfleet::btf::{Btf, relocate};
-use btfleet::dump::{ROOM, header_for, header_parts};
+use btfleet::dump::{Writing, header_for};
 use btfleet::relo::json;
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::mpsc;
 use std::thread;
 
 pub fn run(args: &Dump) -> Result<ExitCode> {
@@ -43,52 +41,52 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The header of everything. A helper hashes: the input while that is parsed, and each part of the header,
-/// which it also writes, while the next is printed.
+/// The header of everything, on two threads: one hashes the input while that is parsed and planned, then both
+/// write pieces of the header, which whoever is free hashes and puts out in order.
 fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
     keep_memory();
-    // Outlives the thread that looks at it.
-    let mut room = room(ROOM)?;
+    let out = Output::new(args.output.as_deref())?;
     thread::scope(|s| {
-        // In here, so that it is closed, and the helper ends, however this ends.
-        let (done, parts) = mpsc::channel::<&[u8]>();
         let blob: &[u8] = &input.btf;
-        let mut out = Output::new(args.output.as_deref())?;
-        let helper = s.spawn(move || {
-            let btf = BtfDigest::of(blob);
-            // What is seen at once is written only when there is no error to come.
-            let (hidden, mut later) = (out.is_hidden(), Vec::new());
-            let mut written = Ok(());
-            let parts = parts
-                .into_iter()
-                .inspect(|part| match hidden && written.is_ok() {
-                    true => written = out.write_all(part),
-                    false => later.push(*part),
-                });
-            let header = HeaderDigest::of_parts(parts);
-            (btf, header, out, written.map(|()| later))
-        });
-        with_btf(input, base, |btf| {
-            let part = |text| {
-                // The helper lives until this is closed.
-                let _ = done.send(text);
-            };
-            header_parts(btf, &mut room, part).context(NO_HEADER)
-        })?;
-        drop(done);
-        let (btf, header, mut out, written) = helper.join().expect("hashing does not panic");
-        let later = written.with_context(|| out.trouble())?;
-        for text in later {
-            out.write_all(text).with_context(|| out.trouble())?;
-        }
+        let hasher = args.digests.then(|| s.spawn(|| BtfDigest::of(blob)));
+        let (out, header) = with_btf(input, base, |btf| write_all(btf, out, args.digests))?;
+        let btf = hasher.map(|h| h.join().expect("hashing does not panic"));
         out.finish()?;
-        if args.digests {
+        if let (Some(btf), Some(header)) = (btf, header) {
             note(&format!("btf-digest {btf}"));
             note(&format!("header-digest {header}"));
             note(&format!("generator {}", Generator::OWN));
         }
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Writes the header of everything, and hashes it if that is wanted.
+fn write_all(btf: &Btf<'_>, mut out: Output, hash: bool) -> Result<(Output, Option<HeaderDigest>)> {
+    // What is seen at once is written only when there is no error to come.
+    let (hidden, mut later) = (out.is_hidden(), Vec::new());
+    let mut parts = hash.then(Parts::default);
+    let mut written = Ok(());
+    let take = |text: &[u8]| {
+        if let Some(parts) = &mut parts {
+            parts.add(text);
+        }
+        match hidden {
+            true if written.is_ok() => written = out.write_all(text),
+            true => {}
+            false => later.extend_from_slice(text),
+        }
+    };
+    let writing = Writing::new(btf, take).context(NO_HEADER)?;
+    thread::scope(|s| {
+        // Where no second thread can be had, one does as well.
+        let _ = thread::Builder::new().spawn_scoped(s, || writing.help());
+        writing.help();
+    });
+    let _ = writing.finish().context(NO_HEADER)?;
+    let written = written.and_then(|()| out.write_all(&later));
+    written.with_context(|| out.trouble())?;
+    Ok((out, parts.map(HeaderDigest::of_parts)))
 }
 
 /// The C library gives large allocations pages of their own and takes them back at once, with an interrupt

@@ -1,15 +1,16 @@
 //! Where BTF comes from: sysfs, raw files, ELF files, standard input.
 
-use super::room::room;
+use super::room::Room;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{Arch, Release};
 use btfleet::btf::elf;
 use bytes::Bytes;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Where the running kernel describes itself and its modules.
 pub const SYSFS: &str = "/sys/kernel/btf";
@@ -32,7 +33,7 @@ pub struct Input {
 }
 
 /// The first so many bytes of a room.
-struct Filled(memmap2::MmapMut, usize);
+struct Filled(Room, usize);
 
 impl AsRef<[u8]> for Filled {
     fn as_ref(&self) -> &[u8] {
@@ -119,7 +120,7 @@ fn read_file(file: &File, name: String) -> Result<Input> {
         let found = elf::read(&cache)?;
         return Ok(from_elf(raw(Bytes::copy_from_slice(found.btf)), &found));
     }
-    from_bytes(read_all(file, meta.len())?, name)
+    from_bytes(read_all(file, meta.len(), meta.is_file())?, name)
 }
 
 /// BTF that was read from somewhere: raw, or in an ELF file.
@@ -148,12 +149,39 @@ fn from_elf(input: Input, found: &elf::ElfBtf<'_>) -> Input {
     }
 }
 
-/// Reads to the end, but no more than any BTF has; `len` is a hint.
-fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
+/// Fills a large room by two threads, a half each; tells how much was filled.
+fn read_halves(file: &File, room: &mut [u8]) -> usize {
+    const LARGE: usize = 1 << 20;
+    if room.len() < LARGE {
+        return 0;
+    }
+    let len = room.len();
+    let (first, second) = room.split_at_mut(len / 2);
+    let at = first.len() as u64;
+    thread::scope(|s| {
+        let helper = thread::Builder::new().spawn_scoped(s, || file.read_exact_at(second, at));
+        let first = file.read_exact_at(first, 0);
+        let second = helper.is_ok_and(|h| h.join().is_ok_and(|read| read.is_ok()));
+        match first.is_ok() && second {
+            true => len,
+            false => 0,
+        }
+    })
+}
+
+/// Reads to the end, but no more than any BTF has; `len` is that of a file, and a hint of other things.
+fn read_all(mut file: &File, len: u64, is_file: bool) -> Result<Bytes> {
     // One byte more than expected: a last read finds the end without growing.
     let len = len.clamp(64 << 10, elf::MAX_BTF) as usize + 1;
-    let mut bytes = room(len)?;
-    let mut filled = 0;
+    let mut bytes = Room::new(len)?;
+    // Standard input can be a file that somebody has read the beginning of.
+    let mut filled = match is_file && file.stream_position().is_ok_and(|at| at == 0) {
+        true => read_halves(file, &mut bytes[..len - 1]),
+        false => 0,
+    };
+    if filled > 0 {
+        file.seek(SeekFrom::Start(filled as u64))?;
+    }
     loop {
         match file.read(&mut bytes[filled..]) {
             Ok(0) => return Ok(Bytes::from_owner(Filled(bytes, filled))),
@@ -168,7 +196,7 @@ fn read_all(mut file: &File, len: u64) -> Result<Bytes> {
             );
         }
         if filled == bytes.len() {
-            let mut larger = room(filled * 2)?;
+            let mut larger = Room::new(filled * 2)?;
             larger[..filled].copy_from_slice(&bytes);
             bytes = larger;
         }

@@ -3,11 +3,39 @@
 
 use memmap2::{Advice, MmapMut, MmapOptions};
 use std::io;
+use std::ops::{Deref, DerefMut};
 
-/// Room for `len` bytes. Pages are taken as they are written.
-pub fn room(len: usize) -> io::Result<MmapMut> {
-    let room = MmapOptions::new().len(len).no_reserve_swap().map_anon()?;
-    // Without it, all is as it was, only slower.
-    let _ = room.advise(Advice::HugePage);
-    Ok(room)
+/// A large page of most machines. Where it has another size, all is as it was, only slower.
+const LARGE: usize = 2 << 20;
+
+/// Memory that begins at a large page. Pages are taken as they are written.
+pub struct Room {
+    map: MmapMut,
+    start: usize,
+    len: usize,
+}
+
+impl Room {
+    /// Room for `len` bytes.
+    pub fn new(len: usize) -> io::Result<Room> {
+        let whole = len.next_multiple_of(LARGE) + LARGE;
+        let map = MmapOptions::new().len(whole).no_reserve_swap().map_anon()?;
+        let start = map.as_ptr().addr().wrapping_neg() % LARGE;
+        let _ = map.advise_range(Advice::HugePage, start, whole - LARGE);
+        Ok(Room { map, start, len })
+    }
+}
+
+impl Deref for Room {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map[self.start..][..self.len]
+    }
+}
+
+impl DerefMut for Room {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.map[self.start..][..self.len]
+    }
 }

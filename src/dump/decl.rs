@@ -5,7 +5,7 @@ use super::error::{Error, in_words};
 use super::layout::{ends_in, shape};
 use super::names;
 use super::order::MAX_DEPTH;
-use super::print::{ENUM, Printer, STRUCT, UNION};
+use super::print::{ENUM, Mark, Printer, STRUCT, UNION};
 use super::text::{Scan, scan};
 use crate::btf::{Kind, TypeId};
 
@@ -23,11 +23,16 @@ pub(super) struct Wants {
 }
 
 impl Wants {
-    fn add(&mut self, more: Wants) {
+    pub fn add(&mut self, more: Wants) {
         self.c23 |= more.c23;
         self.attributes |= more.attributes;
         self.ignored_qualifiers |= more.ignored_qualifiers;
         self.library |= more.library;
+    }
+
+    /// Whether all the macros of another are among these.
+    pub fn has_macros(self, of: Wants) -> bool {
+        of.c23 & !self.c23 == 0 && of.attributes & !self.attributes == 0
     }
 }
 
@@ -113,7 +118,7 @@ const CONST: u8 = 1;
 const VOLATILE: u8 = 2;
 const RESTRICT: u8 = 4;
 
-impl Printer<'_, '_, '_> {
+impl Printer<'_, '_> {
     /// A declaration of something of type `id`, without the semicolon. Gives the name as it was read.
     #[inline]
     pub fn declare(&mut self, id: TypeId, tail: &[u8]) -> Result<Scan, Error> {
@@ -625,18 +630,38 @@ impl Printer<'_, '_, '_> {
     #[cold]
     pub fn wrap(&mut self, start: usize, wants: Wants) {
         let mut before = String::new();
+        let mut define = |defines: Wants, text: String| {
+            let from = start + before.len();
+            before.push_str(&text);
+            let at = from..start + before.len();
+            self.marks.push(Mark { at, defines });
+        };
         for (n, word) in names::C23.iter().enumerate() {
             if wants.c23 & !self.has.c23 & 1 << n != 0 {
-                before.push_str(&format!(
-                    "#if !true\n#define __btfleet__c23_{word} {word}\n#else\n#define __btfleet__c23_{word} __btfleet_{word}\n#endif\n\n"
-                ));
+                let defines = Wants {
+                    c23: 1 << n,
+                    ..Wants::default()
+                };
+                define(
+                    defines,
+                    format!(
+                        "#if !true\n#define __btfleet__c23_{word} {word}\n#else\n#define __btfleet__c23_{word} __btfleet_{word}\n#endif\n\n"
+                    ),
+                );
             }
         }
         for (n, (_, _, name, text, condition)) in ATTRIBUTES.iter().enumerate() {
             if wants.attributes & !self.has.attributes & 1 << n != 0 {
-                before.push_str(&format!(
-                    "#if {condition}\n#define {name} {text}\n#else\n#define {name}\n#endif\n\n"
-                ));
+                let defines = Wants {
+                    attributes: 1 << n,
+                    ..Wants::default()
+                };
+                define(
+                    defines,
+                    format!(
+                        "#if {condition}\n#define {name} {text}\n#else\n#define {name}\n#endif\n\n"
+                    ),
+                );
             }
         }
         self.has.c23 |= wants.c23;

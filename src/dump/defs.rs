@@ -79,6 +79,10 @@ impl Def {
     pub const SUFFIXED: u16 = 512;
     /// Its mentions are counted: it shares a name, or has none.
     pub const COUNTED: u16 = 1024;
+    /// What it needs is known, and it is laid out.
+    pub const READY: u16 = 2048;
+    /// It is left to the walk to see what it needs.
+    pub const ODD: u16 = 4096;
     /// The base prints it.
     pub const BASE: u16 = 256;
 
@@ -142,6 +146,9 @@ impl Memo {
 pub(super) struct Defs {
     /// For each type id; 0 for what is no definition.
     pub slot: Vec<Slot>,
+    /// Where this table and others end: behind the last type that something can be declared as. Functions
+    /// and their tags are most of a kernel's types, and its last.
+    pub end: usize,
     pub defs: Vec<Def>,
     /// For each type id what is known of it: a [`Memo`]. (Of plain numbers, the allocator gives zeros for
     /// nothing.)
@@ -158,6 +165,8 @@ pub(super) struct Defs {
     pub fastcalls: Vec<TypeId>,
     /// C texts of arithmetic types.
     pub texts: Vec<Word>,
+    /// This BTF's own arithmetic types.
+    pub arithmetic: Vec<Slot>,
     /// Names of equal rank among same-named definitions: their order by content.
     pub rank: HashMap<Slot, u32>,
     /// A base's definitions that this BTF defines once more, equal.
@@ -175,6 +184,7 @@ impl Defs {
     pub fn new(btf: &Btf<'_>) -> Result<Defs, Error> {
         let mut defs = Defs {
             slot: Vec::new(),
+            end: 0,
             defs: Vec::with_capacity(btf.types().len() / 5),
             memos: Vec::new(),
             named: Vec::new(),
@@ -183,6 +193,7 @@ impl Defs {
             base_kfuncs: Vec::new(),
             fastcalls: Vec::new(),
             texts: Vec::new(),
+            arithmetic: Vec::new(),
             rank: HashMap::new(),
             repeats: Vec::new(),
             array_depth: HashMap::new(),
@@ -202,6 +213,7 @@ impl Defs {
         defs.repeats.clear();
         defs.base_kfuncs.append(&mut defs.kfuncs);
         defs.fastcalls.clear();
+        defs.arithmetic.clear();
         defs.rank.clear();
         for def in &mut defs.defs {
             def.uses = 0;
@@ -229,18 +241,21 @@ impl Defs {
     /// What is known of a type.
     #[inline]
     pub fn memo(&self, id: TypeId) -> Memo {
-        Memo(self.memos[id.0 as usize])
+        Memo(self.memos.get(id.0 as usize).copied().unwrap_or(0))
     }
 
     /// Notes that mentions like that need nothing more.
     pub fn settle(&mut self, id: TypeId, how: u32) {
-        self.memos[id.0 as usize] |= how;
+        if let Some(memo) = self.memos.get_mut(id.0 as usize) {
+            *memo |= how;
+        }
     }
 
     /// Notes a shape.
     pub fn note(&mut self, id: TypeId, shape: Memo) {
-        let memo = &mut self.memos[id.0 as usize];
-        *memo = *memo & Memo::SETTLED | shape.0;
+        if let Some(memo) = self.memos.get_mut(id.0 as usize) {
+            *memo = *memo & Memo::SETTLED | shape.0;
+        }
     }
 
     /// This BTF's own named definitions, in the order of their names.
@@ -250,7 +265,10 @@ impl Defs {
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
-        let end = btf.end_id() as usize;
+        let declared = |k: Kind| !matches!(k, Kind::Func | Kind::FuncProto | Kind::DeclTag);
+        let last = btf.own_kinds().rposition(declared).map_or(0, |n| n + 1);
+        let end = btf.first_id().0 as usize + last;
+        self.end = end;
         if self.slot.is_empty() {
             // Pages are taken as they are used.
             (self.slot, self.memos) = (vec![0; end], vec![0; end]);
@@ -301,8 +319,7 @@ impl Defs {
                 continue;
             }
             let slot = self.define(btf, &ty, class);
-            let typedef = class == DefClass::Typedef;
-            named.push(Named::new(btf, ty.name(), slot, typedef));
+            named.push(Named::new(btf, ty.name(), slot, class));
         }
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
         self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
@@ -465,7 +482,7 @@ impl Defs {
                     standing.insert(label, id);
                     let slot = self.slot_of(id);
                     if !self.get(slot).is(Def::BASE) {
-                        out.push(name.with(slot));
+                        out.push(name.with(slot, self.get(slot).class));
                     }
                     ids.push(id);
                     continue;
@@ -638,6 +655,7 @@ impl Defs {
         def.state = State::Done;
         self.note(ty.id(), Memo::new(def.size, def.align));
         let slot = self.push(def);
+        self.arithmetic.push(slot);
         self.slot[ty.id().0 as usize] = slot;
     }
 }

@@ -2,10 +2,12 @@
 
 use super::defs::{Def, DefClass, Defs, Slot, State};
 use super::error::Error;
-use super::naming::{self, Naming};
+use super::naming::{self, Entries, Naming};
 use super::order::{Order, Walk};
 use super::sorted::Named;
+use super::survey::Survey;
 use crate::btf::{Btf, TypeId};
+use std::thread::{self, ScopedJoinHandle};
 
 /// All decisions about a header, before a byte of it is written.
 pub(super) struct Plan {
@@ -28,14 +30,29 @@ impl Plan {
     }
 
     fn with(btf: &Btf<'_>, mut defs: Defs, base: Option<&Naming>) -> Result<Plan, Error> {
-        let mut naming = naming::enter(btf, &mut defs, base);
-        let roots: Vec<Slot> = defs.own_named().collect();
+        let names = Entries::new(&defs);
+        let roots = defs.named.iter().filter(|n| !n.is_enum());
+        let roots: Vec<Slot> = roots.map(Named::slot).collect();
         let kfuncs = defs.kfuncs.clone();
-        let mut walk = Walk::new(btf, &mut defs, false);
+        let given = Naming::of_base(base, &defs);
+        // Neither needs the other.
+        let (mut naming, survey) = thread::scope(|s| {
+            let enter = || naming::enter(btf, &names, given.clone());
+            let helper = thread::Builder::new().spawn_scoped(s, enter).ok();
+            let survey = Survey::new(btf, &mut defs);
+            let naming = match helper.map(ScopedJoinHandle::join) {
+                Some(done) => done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                None => enter(),
+            };
+            (naming, survey)
+        });
+        if survey.is_none() {
+            naming.count_uses(&mut defs);
+        }
+        let mut walk = Walk::new(btf, &mut defs, survey, false);
         for slot in roots {
-            if walk.defs.get(slot).class != DefClass::Enum {
-                walk.visit(slot)?;
-            }
+            // A base's are done.
+            walk.visit(slot)?;
         }
         for func in kfuncs {
             walk.visit_prototype(func)?;
@@ -82,7 +99,7 @@ impl Plan {
         }
         roots.sort_by(|a, b| self.compare(btf, *a, *b));
         kfuncs.sort_by(|a, b| btf.name(btf.ty(*a).name()).cmp(btf.name(btf.ty(*b).name())));
-        let mut walk = Walk::new(btf, &mut self.defs, true);
+        let mut walk = Walk::new(btf, &mut self.defs, None, true);
         for slot in roots {
             match walk.defs.get(slot).class {
                 DefClass::Enum => walk.order.enums.push(slot),

@@ -14,17 +14,21 @@ mod layout;
 mod names;
 mod naming;
 mod order;
+mod pieces;
 mod print;
 mod sorted;
 mod spelled;
+mod survey;
 mod text;
 mod twins;
 mod write;
 
 use crate::btf::Btf;
 use header::Plan;
+use write::Draft;
 
 pub use error::Error;
+pub use pieces::Writing;
 
 /// The generator's number: raised whenever any input's header text would change.
 pub const GENERATOR: u32 = 1;
@@ -42,27 +46,16 @@ pub const GENERATOR: u32 = 1;
 /// # Errors
 /// A type that C cannot express, such as a record that holds itself: which, and at which byte.
 pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
-    let mut room = vec![0; ROOM];
+    let draft = Draft::of_all(btf, Plan::new(btf)?);
+    text_of(draft)
+}
+
+fn text_of(draft: Draft<'_>) -> Result<Vec<u8>, Error> {
     let mut text = Vec::new();
-    header_parts(btf, &mut room, |part| text.push(part))?;
-    Ok(text.concat())
+    let writing = Writing::of(draft, |part: &[u8]| text.extend_from_slice(part));
+    let _ = writing.finish()?;
+    Ok(text)
 }
-
-/// As [`header()`], into `room`, of which it takes [`ROOM`] bytes. The text is handed to `part` piece by
-/// piece as it is done.
-///
-/// # Errors
-/// As [`header()`], and a room that is too small.
-pub fn header_parts<'t>(
-    btf: &Btf<'_>,
-    room: &'t mut [u8],
-    mut part: impl FnMut(&'t [u8]),
-) -> Result<(), Error> {
-    Plan::new(btf)?.write_all(btf, room, &mut part)
-}
-
-/// Room for any header: pages of it are used as the text gets there.
-pub const ROOM: usize = print::MAX_TEXT + text::SLACK;
 
 /// The smallest header that holds the types of these names and all that they need to compile and to be laid
 /// out; what is only pointed at is only declared. A name may have `struct`, `union` or `enum` before it;
@@ -73,8 +66,5 @@ pub const ROOM: usize = print::MAX_TEXT + text::SLACK;
 pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
     let mut plan = Plan::new(btf)?;
     plan.narrow(btf, names)?;
-    let mut room = vec![0; ROOM];
-    let mut text = Vec::new();
-    plan.write_narrow(btf, &mut room, &mut |part| text.push(part))?;
-    Ok(text.concat())
+    text_of(Draft::of_some(btf, plan))
 }

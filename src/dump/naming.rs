@@ -5,7 +5,7 @@
 //! a kfunc always keeps its name, since the kernel knows it by no other. A base's names are settled before
 //! a module's, and a suffixed name that somebody bears by itself is skipped.
 
-use super::defs::{Def, DefClass, Defs, Slot};
+use super::defs::{Def, Defs, Slot};
 use super::sorted::Named;
 use super::text::scan;
 use crate::btf::{Btf, Kind, StrOffset, TypeId};
@@ -53,6 +53,7 @@ impl NameTable {
             return;
         }
         self.index = vec![0; want];
+        self.names.reserve(more);
         for n in 0..self.names.len() {
             let at = self.free(self.names[n].0);
             self.index[at] = n as u32 + 1;
@@ -122,17 +123,59 @@ impl NameTable {
     }
 }
 
-/// Finds the names that several bear, so that their mentions can be counted.
-pub(super) fn enter(btf: &Btf<'_>, defs: &mut Defs, base: Option<&Naming>) -> Naming {
-    let mut naming = base.cloned().unwrap_or_default();
-    naming.settle_all(defs);
-    fill(btf, defs, &mut naming);
-    for owner in naming.table.clashes.values().flatten() {
-        if let Owner::Typedef(slot) | Owner::Enumerator(slot, _) = owner {
-            defs.get_mut(*slot).flags |= Def::COUNTED;
+/// The ordinary names of a BTF's own definitions, in an order that depends on contents alone.
+pub(super) struct Entries {
+    kfuncs: Vec<TypeId>,
+    typedefs: Vec<(Slot, TypeId, StrOffset)>,
+    /// Named enums, then unnamed ones.
+    enums: Vec<(Slot, TypeId)>,
+    /// How many of them are named.
+    named: usize,
+    rows: usize,
+}
+
+impl Entries {
+    pub fn new(defs: &Defs) -> Entries {
+        let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
+        let all = defs.named.iter().filter(|n| n.is_enum());
+        let mut enums: Vec<Slot> = all.map(Named::slot).filter(own).collect();
+        let named = enums.len();
+        enums.extend(defs.unnamed_enums.iter().copied().filter(own));
+        let typedefs = defs.named.iter().filter(|n| n.typedef() && own(&n.slot()));
+        Entries {
+            kfuncs: defs.kfuncs.clone(),
+            typedefs: typedefs
+                .map(|n| (n.slot(), defs.get(n.slot()).id, n.name()))
+                .collect(),
+            rows: enums.iter().map(|s| defs.get(*s).rows as usize).sum(),
+            enums: enums.iter().map(|s| (*s, defs.get(*s).id)).collect(),
+            named,
         }
     }
+}
+
+/// Finds the names that several bear, some of them of a base's header.
+pub(super) fn enter(btf: &Btf<'_>, own: &Entries, mut naming: Naming) -> Naming {
+    fill(btf, own, &mut naming);
     naming
+}
+
+impl Naming {
+    /// The names that a base has given.
+    pub fn of_base(base: Option<&Naming>, defs: &Defs) -> Naming {
+        let mut naming = base.cloned().unwrap_or_default();
+        naming.settle_all(defs);
+        naming
+    }
+
+    /// Has the mentions of those that share a name counted.
+    pub fn count_uses(&self, defs: &mut Defs) {
+        for owner in self.table.clashes.values().flatten() {
+            if let Owner::Typedef(slot) | Owner::Enumerator(slot, _) = owner {
+                defs.get_mut(*slot).flags |= Def::COUNTED;
+            }
+        }
+    }
 }
 
 /// Settles all names of a header, now that uses are counted.
@@ -258,53 +301,31 @@ fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
     }
 }
 
-/// Enters this BTF's own ordinary names, in an order that depends on contents alone.
-fn fill(btf: &Btf<'_>, defs: &Defs, naming: &mut Naming) {
-    let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
-    let enums: Vec<Slot> = defs
-        .named
-        .iter()
-        .map(Named::slot)
-        .filter(|s| defs.get(*s).class == DefClass::Enum)
-        .chain(defs.unnamed_enums.iter().copied())
-        .filter(own)
-        .collect();
-    let typedefs: Vec<Slot> = defs
-        .named
-        .iter()
-        .filter(|n| n.typedef() && own(&n.slot()))
-        .map(Named::slot)
-        .collect();
-    let count: usize = enums.iter().map(|s| defs.get(*s).rows as usize).sum();
+/// Enters a BTF's own ordinary names.
+fn fill(btf: &Btf<'_>, own: &Entries, naming: &mut Naming) {
     let table = &mut naming.table;
-    table.reserve(count + typedefs.len() + defs.kfuncs.len() + 16);
-    for same_named in defs
+    table.reserve(own.rows + own.typedefs.len() + own.kfuncs.len() + 16);
+    for same_named in own
         .kfuncs
         .chunk_by(|a, b| btf.name(btf.ty(*a).name()) == btf.name(btf.ty(*b).name()))
     {
         table.insert(btf, btf.ty(same_named[0]).name(), Owner::Kfunc);
     }
     let mut bools: Vec<StrOffset> = Vec::new();
-    for slot in typedefs {
-        let def = defs.get(slot);
+    for (slot, id, name) in own.typedefs.iter().copied() {
         if naming.bool_typedef == 0
-            && def.is(Def::ESCAPED)
-            && btf.name(def.name) == b"bool"
-            && is_bool(btf, def.id)
+            && btf.name_tail(name).starts_with(b"bool\0")
+            && is_bool(btf, id)
         {
             naming.bool_typedef = slot;
-            table.insert(btf, def.name, Owner::Settled(1));
+            table.insert(btf, name, Owner::Settled(1));
             continue;
         }
-        table.insert(btf, def.name, Owner::Typedef(slot));
+        table.insert(btf, name, Owner::Typedef(slot));
     }
-    for slot in enums {
-        let ty = btf.ty(defs.get(slot).id);
-        if naming.bool_enum == 0
-            && ty.vlen() == 2
-            && defs.get(slot).len == 0
-            && is_false_true(btf, defs.get(slot).id)
-        {
+    for (n, (slot, id)) in own.enums.iter().copied().enumerate() {
+        let ty = btf.ty(id);
+        if naming.bool_enum == 0 && ty.vlen() == 2 && n >= own.named && is_false_true(btf, id) {
             naming.bool_enum = slot;
             for e in ty.enumerators() {
                 bools.push(e.name);

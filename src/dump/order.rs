@@ -4,6 +4,7 @@
 use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::error::{Error, in_words};
 use super::layout::{self, Layout};
+use super::survey::Survey;
 use crate::btf::{Btf, Kind, Member, TypeId};
 
 /// How deep an unnamed record may stand in another, and how long a chain of pointers, arrays and
@@ -31,6 +32,8 @@ pub(super) struct Walk<'w, 'b> {
     pub order: Order,
     /// Keep account of enums and of what is pointed at.
     partial: bool,
+    /// What is known before the walk; nothing of a partial one.
+    survey: Option<Survey>,
     /// What the definitions under way need, in the order in which they mention it.
     needs: Vec<Slot>,
     /// Unnamed records in the definitions under way, outer before inner.
@@ -62,13 +65,19 @@ struct Mention {
 }
 
 impl<'w, 'b> Walk<'w, 'b> {
-    pub fn new(btf: &'w Btf<'b>, defs: &'w mut Defs, partial: bool) -> Walk<'w, 'b> {
+    pub fn new(
+        btf: &'w Btf<'b>,
+        defs: &'w mut Defs,
+        survey: Option<Survey>,
+        partial: bool,
+    ) -> Walk<'w, 'b> {
         let budget = 500_000 + 16 * u64::from(btf.end_id());
         Walk {
             btf,
             defs,
             order: Order::default(),
             partial,
+            survey,
             needs: Vec::new(),
             inner: Vec::new(),
             root: 0,
@@ -152,11 +161,12 @@ impl<'w, 'b> Walk<'w, 'b> {
         def.state = State::Open;
         let (id, class) = (def.id, def.class);
         let incomplete = def.is(Def::INCOMPLETE);
+        let mut laid_out = def.is(Def::READY) && self.survey.is_some();
         let (start, inner) = (self.needs.len(), self.inner.len());
         self.root = slot;
-        let mut laid_out = false;
         match class {
             _ if incomplete => {}
+            _ if laid_out => self.open_ready(slot),
             DefClass::Typedef => {
                 let mention = Mention {
                     by_value: false,
@@ -176,6 +186,30 @@ impl<'w, 'b> Walk<'w, 'b> {
             inner,
             laid_out,
         })
+    }
+
+    /// Notes what a definition needs that is not there yet.
+    fn open_ready(&mut self, slot: Slot) {
+        let Some(survey) = &self.survey else { return };
+        for need in survey.needs(slot) {
+            let of = need.slot();
+            let def = self.defs.get_mut(of);
+            let done = def.state == State::Done;
+            let whole = match need.by_value() {
+                true => def.needs,
+                false => 0,
+            };
+            if need.in_params() {
+                if !done && of != slot {
+                    def.flags |= Def::FORWARD;
+                }
+            } else if !done || whole != 0 && self.defs.get(whole).state != State::Done {
+                self.needs.push(match need.by_value() {
+                    true => of | BY_VALUE,
+                    false => of,
+                });
+            }
+        }
     }
 
     /// Notes what a record needs, and lays it out as long as all of that is there already. True if it was
@@ -211,8 +245,8 @@ impl<'w, 'b> Walk<'w, 'b> {
         let def = self.defs.get(slot);
         if !def.is(Def::INCOMPLETE) {
             match def.class {
-                DefClass::Typedef => layout::lay_out_typedef(self.btf, self.defs, slot)?,
                 _ if frame.laid_out => {}
+                DefClass::Typedef => layout::lay_out_typedef(self.btf, self.defs, slot)?,
                 _ => layout::lay_out_record(self.btf, self.defs, slot)?,
             }
             self.order.body.push(slot);
@@ -261,7 +295,7 @@ impl<'w, 'b> Walk<'w, 'b> {
             }
             return self.mention(named, mention).map(|_| ());
         }
-        let remember = !in_params && !self.partial;
+        let remember = !in_params && !self.partial && self.survey.is_none();
         if remember && self.defs.memo(m.ty).is_settled(Memo::BY_VALUE) {
             return Ok(());
         }
@@ -346,7 +380,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                         depth,
                     };
                     let mut plain = self.mention(ty.target(), of(in_params))?;
-                    let remember = !self.partial;
+                    let remember = !self.partial && self.survey.is_none();
                     for p in ty.params() {
                         let memo = self.defs.memo(p.ty);
                         if remember && memo.is_settled(Memo::IN_PARAMS) {

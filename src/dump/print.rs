@@ -8,31 +8,30 @@ use super::names;
 use super::naming::Naming;
 use super::order::unnamed_member;
 use super::spelled::Spelled;
-use super::text::{Text, Word};
+use super::text::{MAX_TEXT, Text, Word};
 use crate::btf::{Btf, Enumerator, Member, StrOffset, TypeId};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 pub(super) const STRUCT: Word = Word::new("struct ");
 pub(super) const UNION: Word = Word::new("union ");
 pub(super) const ENUM: Word = Word::new("enum ");
 
-/// A header's text can be this many bytes long, each half of a large one half as many. The largest kernels'
-/// are under 5 MB.
-pub(super) const MAX_TEXT: usize = 32 << 20;
-
 /// A hole is filled with this many unnamed bit-fields at most: 2 MiB of 64 bits each.
 const MAX_PADS: u64 = 1 << 18;
 
 /// The text so far, and all that decides how the next definition looks.
-pub(super) struct Printer<'p, 'b, 't> {
+pub(super) struct Printer<'p, 'b> {
     pub btf: &'p Btf<'b>,
     pub defs: &'p Defs,
     pub naming: &'p Naming,
-    pub out: Text<'t>,
+    pub out: Text,
     /// What the definition under way needs around it.
     pub wants: Wants,
     /// Macros that the text has defined.
     pub has: Wants,
+    /// Where it defines them.
+    pub marks: Vec<Mark>,
     pub indent: usize,
     /// Types that were printed already.
     pub spelled: Spelled,
@@ -42,22 +41,18 @@ pub(super) struct Printer<'p, 'b, 't> {
     seen: Seen,
 }
 
-impl<'p, 'b, 't> Printer<'p, 'b, 't> {
-    pub fn new(
-        btf: &'p Btf<'b>,
-        defs: &'p Defs,
-        naming: &'p Naming,
-        room: &'t mut [u8],
-    ) -> Printer<'p, 'b, 't> {
+impl<'p, 'b> Printer<'p, 'b> {
+    pub fn new(btf: &'p Btf<'b>, defs: &'p Defs, naming: &'p Naming) -> Printer<'p, 'b> {
         Printer {
             btf,
             defs,
             naming,
-            out: Text::new(room),
+            out: Text::new(Vec::new()),
             wants: Wants::default(),
             has: Wants::default(),
+            marks: Vec::new(),
             indent: 0,
-            spelled: Spelled::new(btf.end_id()),
+            spelled: Spelled::new(defs.end),
             in_place: 0,
             seen: Seen::default(),
         }
@@ -146,8 +141,16 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         if def.is(Def::PADDED) {
             return self.padded_members(slot);
         }
+        self.lines(slot, self.btf.ty(def.id).members())
+    }
+
+    /// Members between which nothing has to be said.
+    fn lines(
+        &mut self,
+        slot: Slot,
+        mut members: impl Iterator<Item = Member> + Clone,
+    ) -> Result<(), Error> {
         let width_in_type = self.defs.old_bit_fields;
-        let mut members = self.btf.ty(def.id).members();
         loop {
             if !width_in_type && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
             {
@@ -193,15 +196,15 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
         Ok(())
     }
 
-    /// Prints members up to one that is no usual one: bit-fields, those of a type that was not printed
-    /// before, and those without a name or whose name C does not take as it is. Tells how many it printed.
+    /// Prints members up to one that is no usual one: those of a type that was not printed before, and those
+    /// without a name or whose name C does not take as it is. Tells how many it printed.
     #[inline(never)]
     fn usual_members(&mut self, members: impl Iterator<Item = Member>) -> usize {
         let (btf, indent) = (self.btf, self.indent);
         let mut printed = 0;
         for m in members {
             let spelling = match self.spelled.get(m.ty) {
-                Some(spelling) if m.width == 0 && indent <= 8 => spelling,
+                Some(spelling) if indent <= 8 => spelling,
                 _ => break,
             };
             let Some(mut line) = self.out.line() else {
@@ -213,6 +216,10 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
             if spelling.behind > 0 {
                 let tail = spelling.tail.get(spelling.before..).unwrap_or_default();
                 line.copy(tail, spelling.behind);
+            }
+            if m.width > 0 {
+                line.block(b": ", 2);
+                line.number(u32::from(m.width));
             }
             line.block(b";\n", 2);
             match line.end() {
@@ -273,10 +280,15 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
             }
             return Ok(());
         }
-        for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
-            self.pad(def.id, cursor, &placed, unit)?;
-            self.member(slot, &m, placed.width.unwrap_or(0))?;
-            cursor = placed.end();
+        let members = self.btf.ty(def.id).members();
+        if self.defs.odd_members || !members.clone().is_sorted_by_key(|m| m.bit_offset) {
+            for (m, placed) in layout::members_by_offset(self.btf, self.defs, def.id) {
+                self.pad(def.id, cursor, &placed, unit)?;
+                self.member(slot, &m, placed.width.unwrap_or(0))?;
+                cursor = placed.end();
+            }
+        } else {
+            cursor = self.padded_in_order(slot, members, unit)?;
         }
         let end = Placed {
             start: size,
@@ -285,6 +297,41 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
             align: unit.max(8),
         };
         self.pad(def.id, cursor, &end, unit)
+    }
+
+    /// Members that were declared in the order in which they lie. Most lie where C puts them.
+    fn padded_in_order(
+        &mut self,
+        slot: Slot,
+        mut members: impl ExactSizeIterator<Item = Member> + Clone,
+        unit: u64,
+    ) -> Result<u64, Error> {
+        let id = self.defs.get(slot).id;
+        let mut cursor: u64 = 0;
+        loop {
+            let mut natural = 0;
+            for m in members.clone() {
+                let Some((size, align)) = self.defs.memo(m.ty).shape() else {
+                    break;
+                };
+                let align = if unit == 0 { 8 } else { align * 8 };
+                let start = u64::from(m.bit_offset);
+                if m.name.is_none() || m.width > 0 || cursor.next_multiple_of(align) != start {
+                    break;
+                }
+                cursor = start + size * 8;
+                natural += 1;
+            }
+            self.lines(slot, members.clone().take(natural))?;
+            let Some(m) = members.nth(natural) else {
+                return Ok(cursor);
+            };
+            if let Ok(Some(placed)) = layout::place(self.btf, self.defs, &m) {
+                self.pad(id, cursor, &placed, unit)?;
+                self.member(slot, &m, placed.width.unwrap_or(0))?;
+                cursor = placed.end();
+            }
+        }
     }
 
     /// Members that share bytes without being a union's: each in a packed struct of its own, all in a union.
@@ -571,6 +618,12 @@ impl<'p, 'b, 't> Printer<'p, 'b, 't> {
     pub fn is_named(&self, def: &Def) -> bool {
         def.len > 0
     }
+}
+
+/// A macro's definition in a text: to be left out where a text before has it.
+pub(super) struct Mark {
+    pub at: Range<usize>,
+    pub defines: Wants,
 }
 
 /// Member names seen in the scopes under way.

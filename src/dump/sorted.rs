@@ -1,7 +1,7 @@
 //! The order of names.
 
 use super::block::compare_names;
-use super::defs::{Defs, Slot};
+use super::defs::{DefClass, Defs, Slot};
 use crate::btf::{Btf, Enumerator, StrOffset, TypeId};
 use std::cmp::Ordering;
 
@@ -16,20 +16,25 @@ pub(super) struct Named {
 }
 
 const TYPEDEF: u32 = 1 << 31;
+const ENUM: u32 = 1 << 30;
 
 impl Named {
     #[inline]
-    pub fn new(btf: &Btf<'_>, at: StrOffset, slot: Slot, typedef: bool) -> Named {
+    pub fn new(btf: &Btf<'_>, at: StrOffset, slot: Slot, class: DefClass) -> Named {
         Named {
             key: name_key(btf.name_tail(at)),
             at,
-            of: if typedef { slot | TYPEDEF } else { slot },
+            of: match class {
+                DefClass::Typedef => slot | TYPEDEF,
+                DefClass::Enum => slot | ENUM,
+                _ => slot,
+            },
         }
     }
 
     #[inline]
     pub fn slot(&self) -> Slot {
-        self.of & !TYPEDEF
+        self.of & !(TYPEDEF | ENUM)
     }
 
     #[inline]
@@ -37,10 +42,28 @@ impl Named {
         self.of & TYPEDEF != 0
     }
 
+    /// Whether it is an enum's.
+    #[inline]
+    pub fn is_enum(&self) -> bool {
+        self.of & ENUM != 0
+    }
+
+    pub fn name(&self) -> StrOffset {
+        self.at
+    }
+
     /// The same name and namespace, borne by another.
-    pub fn with(self, slot: Slot) -> Named {
-        let of = self.of & TYPEDEF | slot;
+    pub fn with(self, slot: Slot, class: DefClass) -> Named {
+        let of = match class {
+            DefClass::Enum => slot | ENUM,
+            _ => self.of & TYPEDEF | slot,
+        };
         Named { of, ..self }
+    }
+
+    /// The order of those that share a name.
+    fn rank(&self) -> u32 {
+        self.of & !ENUM
     }
 
     /// Whether it shares name and namespace with its neighbour in a sorted list.
@@ -81,9 +104,9 @@ fn sort_from(btf: &Btf<'_>, named: &mut [Named], depth: usize) {
     for run in named.chunk_by_mut(same_key).filter(|run| run.len() > 1) {
         let ended = run.first().is_some_and(|n| n.key & 0xff == 0);
         if ended {
-            run.sort_unstable_by_key(|n| n.of);
+            run.sort_unstable_by_key(Named::rank);
         } else if depth == DEEPEST {
-            run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.of.cmp(&b.of)));
+            run.sort_unstable_by(|a, b| compare_named(btf, a, b).then(a.rank().cmp(&b.rank())));
         } else {
             let depth = depth + 8;
             for n in &mut *run {

@@ -32,11 +32,12 @@ impl<'s> Spelling<'s> {
 const PAD: [u8; 32] = [0; 32];
 
 impl Spelled {
-    pub fn new(end_id: u32) -> Spelled {
-        let mut text = Vec::with_capacity(256 << 10);
+    /// For types whose id is less than `end`.
+    pub fn new(end: usize) -> Spelled {
+        let mut text = Vec::with_capacity(128 << 10);
         text.extend_from_slice(&PAD);
         Spelled {
-            at: vec![0; end_id as usize],
+            at: vec![0; end],
             text,
         }
     }

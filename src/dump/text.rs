@@ -3,13 +3,17 @@
 use super::block::{Judged, KEEP, judge};
 use super::names;
 
-/// The text being written, into room that is there from the start: pages are taken as they are written.
-pub(super) struct Text<'t> {
-    room: &'t mut [u8],
+/// The text being written.
+pub(super) struct Text {
+    /// Longer than the text by [`SLACK`] at least.
+    room: Vec<u8>,
     len: usize,
-    /// The room did not suffice, and what stands in it is of no use.
+    /// The text became longer than [`MAX_TEXT`], and what stands here is of no use.
     full: bool,
 }
+
+/// A header's text can be this many bytes long. The largest kernels' are under 5 MB.
+pub(super) const MAX_TEXT: usize = 32 << 20;
 
 /// How a name, read to its NUL, can be written.
 #[derive(Clone, Copy)]
@@ -126,19 +130,22 @@ impl Word {
 /// counted afterwards.
 pub(super) const SLACK: usize = 1024;
 
-impl<'t> Text<'t> {
-    /// An empty text in this room.
-    pub fn new(room: &'t mut [u8]) -> Text<'t> {
-        let full = room.len() <= SLACK;
-        Text { room, len: 0, full }
+impl Text {
+    /// An empty text that grows in this room, whatever stands in it.
+    pub fn new(mut room: Vec<u8>) -> Text {
+        if room.len() <= SLACK {
+            room.resize(SLACK * 2, 0);
+        }
+        Text {
+            room,
+            len: 0,
+            full: false,
+        }
     }
 
-    /// Hands on what stands there, and goes on behind it.
-    pub fn part(&mut self) -> &'t [u8] {
-        let (done, rest) = std::mem::take(&mut self.room).split_at_mut(self.len);
-        self.full |= rest.len() <= SLACK;
-        (self.room, self.len) = (rest, 0);
-        done
+    /// The room, and how many bytes of it are the text.
+    pub fn into_room(self) -> (Vec<u8>, usize) {
+        (self.room, self.len)
     }
 
     #[inline]
@@ -146,7 +153,7 @@ impl<'t> Text<'t> {
         self.len
     }
 
-    /// Whether the room has not sufficed.
+    /// Whether the text became too long.
     pub fn is_full(&self) -> bool {
         self.full
     }
@@ -176,7 +183,17 @@ impl<'t> Text<'t> {
     fn advance(&mut self, by: usize) {
         self.len += by;
         if self.len + SLACK > self.room.len() {
+            self.grow();
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        if self.len > MAX_TEXT {
             (self.len, self.full) = (0, true);
+        } else {
+            let most = MAX_TEXT + 2 * SLACK;
+            self.room.resize((self.room.len() * 2).min(most), 0);
         }
     }
 
@@ -394,8 +411,7 @@ mod tests {
 
     #[test]
     fn text_is_what_was_written() {
-        let mut room = vec![0; 100_000];
-        let mut text = Text::new(&mut room);
+        let mut text = Text::new(Vec::new());
         let mut want = String::new();
         for i in 0..300u64 {
             text.word(&Word::new("struct "));

@@ -8,24 +8,37 @@ use super::header::Plan;
 use super::naming;
 use super::print::Printer;
 use super::sorted::Named;
-use super::text::{Text, scan};
+use super::text::{Text, Word, scan};
 use crate::btf::{Btf, Kind, TypeId};
-use std::sync::{Mutex, PoisonError, mpsc};
-use std::thread;
 
-impl Plan {
-    /// Writes the header of everything.
-    pub fn write_all<'t>(
-        &self,
-        btf: &Btf<'_>,
-        room: &'t mut [u8],
-        part: Part<'_, 't>,
-    ) -> Result<(), Error> {
-        let defs = &self.defs;
+/// A header that is decided upon, to be written: a list of items, and pieces of that list.
+pub(super) struct Draft<'b> {
+    pub btf: &'b Btf<'b>,
+    plan: Plan,
+    bool: bool,
+    records: bool,
+    enums: Vec<Slot>,
+    aliases: Vec<(&'b [u8], Word)>,
+    declared: Vec<Slot>,
+}
+
+/// What a header is written of, in this order.
+enum Item {
+    Start,
+    Enum(Slot),
+    Declarations,
+    Body(Slot),
+    End,
+}
+
+impl<'b> Draft<'b> {
+    /// The header of everything.
+    pub fn of_all(btf: &'b Btf<'b>, plan: Plan) -> Draft<'b> {
+        let defs = &plan.defs;
         let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
         let alone = |s: &Slot| {
             let def = defs.get(*s);
-            own(s) && *s != self.naming.bool_enum && (def.uses == 0 || def.is(Def::HOISTED))
+            own(s) && *s != plan.naming.bool_enum && (def.uses == 0 || def.is(Def::HOISTED))
         };
         let mut enums: Vec<Slot> = defs.unnamed_enums.iter().copied().filter(alone).collect();
         let mut declared: Vec<Slot> = Vec::new();
@@ -37,113 +50,177 @@ impl Plan {
                 enums.push(slot);
             }
         }
-        let aliases = self.aliases(btf);
-        let parts = Parts {
-            bool: btf.base().is_none(),
-            enums: &enums,
-            aliases: &aliases,
-            declared: &declared,
-        };
-        self.write(btf, parts, room, part)
+        let aliases = plan.aliases(btf);
+        Draft::new(btf, plan, btf.base().is_none(), enums, aliases, declared)
     }
 
-    /// Writes the header of a narrowed plan.
-    pub fn write_narrow<'t>(
-        &self,
-        btf: &Btf<'_>,
-        room: &'t mut [u8],
-        part: Part<'_, 't>,
-    ) -> Result<(), Error> {
-        let defs = &self.defs;
+    /// The header of a narrowed plan.
+    pub fn of_some(btf: &'b Btf<'b>, plan: Plan) -> Draft<'b> {
+        let defs = &plan.defs;
         let sorted = |slots: &[Slot], keep: &dyn Fn(&Def) -> bool| {
             let here = |s: &Slot| !defs.get(*s).is(Def::BASE) && keep(defs.get(*s));
             let mut slots: Vec<Slot> = slots.iter().copied().filter(here).collect();
-            slots.sort_by(|a, b| self.compare(btf, *a, *b).then(a.cmp(b)));
+            slots.sort_by(|a, b| plan.compare(btf, *a, *b).then(a.cmp(b)));
             slots.dedup();
             slots
         };
         let name = |def: &Def| btf.name(def.name);
-        let mut enums = sorted(&self.order.enums, &|d| {
+        let mut enums = sorted(&plan.order.enums, &|d| {
             (!name(d).is_empty() || d.is(Def::HOISTED)) && !d.is(Def::INCOMPLETE)
         });
-        enums.retain(|s| *s != self.naming.bool_enum);
-        let declared = sorted(&self.order.pointed_at, &|d| {
+        enums.retain(|s| *s != plan.naming.bool_enum);
+        let declared = sorted(&plan.order.pointed_at, &|d| {
             !name(d).is_empty()
                 && (d.state != State::Done || d.is(Def::FORWARD) || d.is(Def::INCOMPLETE))
         });
-        let parts = Parts {
-            bool: self.naming.bool_typedef != 0
-                && self.order.body.contains(&self.naming.bool_typedef),
-            enums: &enums,
-            aliases: &[],
-            declared: &declared,
-        };
-        self.write(btf, parts, room, part)
+        let bool =
+            plan.naming.bool_typedef != 0 && plan.order.body.contains(&plan.naming.bool_typedef);
+        Draft::new(btf, plan, bool, enums, Vec::new(), declared)
     }
 
-    fn write<'t>(
-        &self,
-        btf: &Btf<'_>,
-        parts: Parts<'_>,
-        room: &'t mut [u8],
-        part: Part<'_, 't>,
-    ) -> Result<(), Error> {
-        let records = self.has_records(&parts);
-        let (front, back) = self.order.body.split_at(self.middle(&parts));
-        if front.is_empty() || btf.base().is_some() {
-            let mut p = Printer::new(btf, &self.defs, &self.naming, room);
-            self.write_front(&mut p, &parts, records, &self.order.body, &mut None)?;
-            self.write_back(&mut p, records, &[], &mut None)?;
-            if btf.base().is_some() {
-                guard_module(&mut p.out);
-            }
-            p.check_length(TypeId::VOID)?;
-            part(p.out.part());
-            return Ok(());
+    fn new(
+        btf: &'b Btf<'b>,
+        plan: Plan,
+        bool: bool,
+        enums: Vec<Slot>,
+        aliases: Vec<(&'b [u8], Word)>,
+        declared: Vec<Slot>,
+    ) -> Draft<'b> {
+        let records = plan.has_records(&declared);
+        Draft {
+            btf,
+            plan,
+            bool,
+            records,
+            enums,
+            aliases,
+            declared,
         }
-        let (room, back_room) = room.split_at_mut(room.len() / 2);
-        let mut p = Printer::new(btf, &self.defs, &self.naming, room);
-        let (send, sent) = mpsc::channel();
-        // Made here, so that the thread that prints it need not begin with a heap of its own.
-        let rest = Printer::new(btf, &self.defs, &self.naming, back_room);
-        let rest = Mutex::new(Some((rest, send)));
-        let write_rest = || {
-            let rest = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some((mut p, send)) = rest else {
-                return Ok(());
-            };
-            let mut part = |text| {
-                // Whoever waits for it does so to the end.
-                let _ = send.send(text);
-            };
-            self.write_back(&mut p, records, back, &mut Some(&mut part))?;
-            p.check_length(TypeId::VOID)?;
-            part(p.out.part());
-            Ok(())
-        };
-        thread::scope(|scope| {
-            // Where no thread can be had, one after the other does as well.
-            let helper = thread::Builder::new().spawn_scoped(scope, write_rest).ok();
-            self.write_front(&mut p, &parts, records, front, &mut Some(&mut *part))?;
-            part(p.out.part());
-            match helper {
-                Some(helper) => {
-                    sent.iter().for_each(&mut *part);
-                    helper
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-                }
-                None => {
-                    let done = write_rest();
-                    sent.try_iter().for_each(&mut *part);
-                    done
-                }
-            }
-        })
     }
 
+    pub fn printer(&self) -> Printer<'_, 'b> {
+        Printer::new(self.btf, &self.plan.defs, &self.plan.naming)
+    }
+
+    fn len(&self) -> usize {
+        self.enums.len() + self.plan.order.body.len() + 3
+    }
+
+    fn item(&self, n: usize) -> Item {
+        let body = self.enums.len() + 2;
+        match n {
+            0 => Item::Start,
+            n if n + 1 < body => Item::Enum(self.enums[n - 1]),
+            n if n + 1 == body => Item::Declarations,
+            n => match self.plan.order.body.get(n - body) {
+                Some(slot) => Item::Body(*slot),
+                None => Item::End,
+            },
+        }
+    }
+
+    /// Pieces of about equal length, to be written by several at once: where each begins, and the end. A
+    /// module's header is one piece, since its guard is made of all of its text.
+    pub fn pieces(&self) -> Vec<usize> {
+        // About 100 KB of text: it stays in a processor's cache until it is hashed and written.
+        const ENOUGH: usize = 4000;
+        let mut starts = vec![0];
+        let mut cost = 0;
+        let single = self.btf.base().is_some();
+        for n in (0..self.len()).filter(|_| !single) {
+            cost += match self.item(n) {
+                Item::Enum(slot) | Item::Body(slot) => 2 + self.plan.defs.get(slot).rows as usize,
+                _ => 0,
+            };
+            if cost > ENOUGH {
+                starts.push(n + 1);
+                cost = 0;
+            }
+        }
+        starts.push(self.len());
+        starts
+    }
+
+    /// Writes the items from `from` to `to`.
+    pub fn write(&self, p: &mut Printer<'_, '_>, from: usize, to: usize) -> Result<(), Error> {
+        for n in from..to {
+            match self.item(n) {
+                Item::Start => self.write_start(p),
+                Item::Enum(slot) => p.define_enum(slot)?,
+                Item::Declarations => self.write_declarations(p),
+                Item::Body(slot) if slot == self.plan.naming.bool_typedef => {}
+                Item::Body(slot) => p.define(slot)?,
+                Item::End => self.write_end(p)?,
+            }
+        }
+        p.check_length(TypeId::VOID)
+    }
+
+    fn write_start(&self, p: &mut Printer<'_, '_>) {
+        let btf = self.btf;
+        if btf.base().is_none() {
+            p.out
+                .str("#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\n");
+        }
+        p.out.str("/* Generated by btfleet (generator ");
+        p.out.number(u64::from(GENERATOR));
+        p.out.str(") from BTF: do not edit. */\n\n");
+        if unsigned_enums(btf, &self.plan.defs) {
+            p.out.str(
+                "/* This kernel's BTF does not say which enums are signed: all their values are unsigned. */\n\n",
+            );
+        }
+        if self.records {
+            p.out.str(PUSH);
+        }
+        if self.bool {
+            p.out.str(BOOL);
+        }
+        self.plan.write_repeats(btf, p);
+    }
+
+    fn write_declarations(&self, p: &mut Printer<'_, '_>) {
+        let start = p.out.len();
+        for (tail, text) in &self.aliases {
+            p.out.str("typedef ");
+            p.out.bytes(text.as_bytes());
+            p.out.byte(b' ');
+            p.write_name(tail, 0);
+            p.out.str(";\n\n");
+        }
+        for slot in &self.declared {
+            let def = self.plan.defs.get(*slot);
+            match def.class {
+                DefClass::Enum => p.out.str("enum "),
+                _ => p.record_keyword(def),
+            }
+            p.name_of(def);
+            p.out.str(";\n");
+        }
+        if !self.declared.is_empty() {
+            p.out.byte(b'\n');
+        }
+        p.settle_wants(start);
+    }
+
+    fn write_end(&self, p: &mut Printer<'_, '_>) -> Result<(), Error> {
+        self.plan.write_kfuncs(self.btf, p)?;
+        if self.records {
+            p.out.str(POP);
+        }
+        if self.btf.base().is_none() {
+            p.out.str("#endif /* __VMLINUX_H__ */\n");
+        } else {
+            guard_module(&mut p.out);
+            p.marks.clear();
+        }
+        Ok(())
+    }
+}
+
+impl Plan {
     /// Whether any record is declared or defined.
-    fn has_records(&self, parts: &Parts<'_>) -> bool {
+    fn has_records(&self, declared: &[Slot]) -> bool {
         let record = |s: &Slot| {
             let class = self.defs.get(*s).class;
             matches!(class, DefClass::Struct | DefClass::Union)
@@ -154,120 +231,12 @@ impl Plan {
             def.class == DefClass::Typedef && ends_in.contains(&def.text)
         };
         let mut body = self.order.body.iter();
-        body.any(|s| record(s) || unnamed_record(s)) || parts.declared.iter().any(record)
-    }
-
-    /// What stands before records and typedefs, and the first of those.
-    fn write_front<'t>(
-        &self,
-        p: &mut Printer<'_, '_, 't>,
-        parts: &Parts<'_>,
-        records: bool,
-        body: &[Slot],
-        part: &mut Option<Part<'_, 't>>,
-    ) -> Result<(), Error> {
-        let (btf, defs) = (p.btf, &self.defs);
-        if btf.base().is_none() {
-            p.out
-                .str("#ifndef __VMLINUX_H__\n#define __VMLINUX_H__\n\n");
-        }
-        p.out.str("/* Generated by btfleet (generator ");
-        p.out.number(u64::from(GENERATOR));
-        p.out.str(") from BTF: do not edit. */\n\n");
-        if unsigned_enums(btf, defs) {
-            p.out.str(
-                "/* This kernel's BTF does not say which enums are signed: all their values are unsigned. */\n\n",
-            );
-        }
-        if records {
-            p.out.str(PUSH);
-        }
-        if parts.bool {
-            p.out.str(BOOL);
-        }
-        self.write_repeats(btf, p);
-        for slot in parts.enums {
-            p.define_enum(*slot)?;
-            hand_on(p, part);
-        }
-        let start = p.out.len();
-        for (tail, text) in parts.aliases {
-            p.out.str("typedef ");
-            p.out.bytes(text);
-            p.out.byte(b' ');
-            p.write_name(tail, 0);
-            p.out.str(";\n\n");
-        }
-        for slot in parts.declared {
-            let def = defs.get(*slot);
-            match def.class {
-                DefClass::Enum => p.out.str("enum "),
-                _ => p.record_keyword(def),
-            }
-            p.name_of(def);
-            p.out.str(";\n");
-        }
-        if !parts.declared.is_empty() {
-            p.out.byte(b'\n');
-        }
-        p.settle_wants(start);
-        self.write_body(p, body, part)
-    }
-
-    /// The last records and typedefs, and what stands behind those.
-    fn write_back<'t>(
-        &self,
-        p: &mut Printer<'_, '_, 't>,
-        records: bool,
-        body: &[Slot],
-        part: &mut Option<Part<'_, 't>>,
-    ) -> Result<(), Error> {
-        self.write_body(p, body, part)?;
-        self.write_kfuncs(p.btf, p)?;
-        if records {
-            p.out.str(POP);
-        }
-        if p.btf.base().is_none() {
-            p.out.str("#endif /* __VMLINUX_H__ */\n");
-        }
-        Ok(())
-    }
-
-    fn write_body<'t>(
-        &self,
-        p: &mut Printer<'_, '_, 't>,
-        slots: &[Slot],
-        part: &mut Option<Part<'_, 't>>,
-    ) -> Result<(), Error> {
-        for slot in slots.iter().filter(|s| **s != self.naming.bool_typedef) {
-            p.define(*slot)?;
-            hand_on(p, part);
-        }
-        Ok(())
-    }
-
-    /// Where a large body is halved, for two processors: about as much to print before as behind. What is
-    /// where does not depend on how many there are. A small one is all behind.
-    fn middle(&self, parts: &Parts<'_>) -> usize {
-        const SMALL: usize = 1000;
-        let body = &self.order.body;
-        if body.len() < SMALL {
-            return 0;
-        }
-        let cost = |slot: &Slot| 2 + self.defs.get(*slot).rows as usize;
-        let mut before: usize = parts.enums.iter().map(cost).sum();
-        let all: usize = before + body.iter().map(cost).sum::<usize>();
-        body.iter()
-            .take_while(|slot| {
-                before += cost(slot);
-                before * 2 < all
-            })
-            .count()
+        body.any(|s| record(s) || unnamed_record(s)) || declared.iter().any(record)
     }
 
     /// Types that a module defines once more as its base has them are the base's; the name that another
     /// one of that name would have had leads there too, for those who count on it.
-    fn write_repeats(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_, '_>) {
+    fn write_repeats(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_>) {
         let defs = &self.defs;
         let mut repeats = defs.repeats.clone();
         repeats.sort_by(|a, b| self.compare(btf, *a, *b));
@@ -300,7 +269,7 @@ impl Plan {
         }
     }
 
-    fn write_kfuncs(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_, '_>) -> Result<(), Error> {
+    fn write_kfuncs(&self, btf: &Btf<'_>, p: &mut Printer<'_, '_>) -> Result<(), Error> {
         if self.defs.kfuncs.is_empty() {
             return Ok(());
         }
@@ -322,10 +291,12 @@ impl Plan {
             // Several of one name: each prototype once, in an order that is theirs and not their ids'.
             let mut text = |func: TypeId| {
                 let (start, has) = (p.out.len(), std::mem::take(&mut p.has));
+                let marks = p.marks.len();
                 p.kfunc(func, 0)?;
                 let text = p.out.as_bytes().get(start..).unwrap_or_default().to_vec();
                 p.out.take_back(text.len());
                 p.has = has;
+                p.marks.truncate(marks);
                 Ok(text)
             };
             let base = self
@@ -353,19 +324,19 @@ impl Plan {
 
     /// Arithmetic types that C does not know under their names, such as arm64's `__Poly128_t`: typedefs of
     /// the same size. Types that mention them are printed without them, so one that clashes is left out.
-    fn aliases<'b>(&self, btf: &Btf<'b>) -> Vec<(&'b [u8], &[u8])> {
+    fn aliases<'b>(&self, btf: &Btf<'b>) -> Vec<(&'b [u8], Word)> {
         let defs = &self.defs;
-        let mut out: Vec<(&'b [u8], &[u8])> = Vec::new();
-        let arithmetic = |def: &&Def| def.class == DefClass::Arithmetic && !def.is(Def::BASE);
-        for def in defs.defs[1..].iter().filter(arithmetic) {
+        let mut out: Vec<(&'b [u8], Word)> = Vec::new();
+        for def in defs.arithmetic.iter().map(|slot| defs.get(*slot)) {
             let name = btf.name(def.name);
             if name.is_empty() || btf.kind(def.id).is_enum() {
                 continue;
             }
             let identifier = name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
                 && !name[0].is_ascii_digit();
-            let text = defs.texts[def.text as usize].as_bytes();
-            let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool") || text == name;
+            let text = defs.texts[def.text as usize];
+            let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool")
+                || text.as_bytes() == name;
             // These the header declares itself.
             let known = known || matches!(name, b"bool" | b"true" | b"false");
             let words = matches!(
@@ -377,7 +348,11 @@ impl Plan {
             }
         }
         let cut = |tail: &'b [u8]| &tail[..scan(tail).len];
-        out.sort_by(|a, b| cut(a.0).cmp(cut(b.0)).then(a.1.cmp(b.1)));
+        out.sort_by(|a, b| {
+            cut(a.0)
+                .cmp(cut(b.0))
+                .then(a.1.as_bytes().cmp(b.1.as_bytes()))
+        });
         let unique = |i: usize| {
             let same = |j: usize| {
                 out.get(j)
@@ -385,33 +360,13 @@ impl Plan {
             };
             !(same(i + 1) || i > 0 && same(i - 1))
         };
-        let mut kept: Vec<(&'b [u8], &[u8])> = (0..out.len())
+        let mut kept: Vec<(&'b [u8], Word)> = (0..out.len())
             .filter(|i| unique(*i))
             .map(|i| out[i])
             .collect();
         kept.dedup_by(|a, b| cut(a.0) == cut(b.0));
         kept
     }
-}
-
-/// Hands on what is there, if that is enough to be worth it; it is in the processor's cache still.
-fn hand_on<'t>(p: &mut Printer<'_, '_, 't>, part: &mut Option<Part<'_, 't>>) {
-    const ENOUGH: usize = 128 << 10;
-    if let Some(part) = part
-        && p.out.len() >= ENOUGH
-    {
-        part(p.out.part());
-    }
-}
-
-/// Takes a text's parts.
-type Part<'f, 't> = &'f mut dyn FnMut(&'t [u8]);
-
-struct Parts<'p> {
-    bool: bool,
-    enums: &'p [Slot],
-    aliases: &'p [(&'p [u8], &'p [u8])],
-    declared: &'p [Slot],
 }
 
 const PUSH: &str = "\
@@ -486,7 +441,7 @@ fn unsigned_enums(btf: &Btf<'_>, defs: &Defs) -> bool {
 }
 
 /// Wraps a module's text into a guard that is named by the text itself.
-fn guard_module(text: &mut Text<'_>) {
+fn guard_module(text: &mut Text) {
     let mut hash = Hash::new();
     hash.bytes(text.as_bytes());
     let guard = format!("__VMLINUX_MODULE_{:032X}_H__", hash.finish());

@@ -6,6 +6,7 @@ mod dialects;
 mod input;
 mod layout;
 mod names;
+mod pieces;
 mod text;
 mod twins;
 

@@ -36,8 +36,11 @@ fn a_nodes_kernel_is_told_as_soon_and_only_as_long_as_it_is_the_running_one() {
                     got.problem()
                 }
             });
-            assert!(all.iter().all(|one| *one == all[0]), "{all:?}");
-            all[0].clone()
+            // The news may come between two of the three questions.
+            match all.iter().all(|one| *one == all[0]) {
+                true => all[0].clone(),
+                false => format!("{all:?}"),
+            }
         };
         let becomes = |want: &str| wait_until(want, || problem() == want);
         becomes("not-reported");
