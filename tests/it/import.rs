@@ -70,6 +70,14 @@ fn a_folder_as_btfhub_has_it_is_imported_and_pinned() {
             );
         }
         site.succeed(["get", "release/arm64/6.9"]);
+        // What two kernels of the store differ in is its types' names.
+        let differ = site.run(["diff", "4.15.0-20-generic", "release/arm64/6.9"]);
+        assert_eq!(differ.status.code(), Some(1), "{}", text(&differ.stderr));
+        assert!(
+            text(&differ.stdout).contains("plain"),
+            "{}",
+            text(&differ.stdout)
+        );
         site.succeed(["verify"]);
         let said = site.succeed(["import", "hub", "--pin", "hub"]);
         assert!(
