@@ -89,3 +89,58 @@ fn a_proxys_excuse_is_not_taken_for_a_wrong_endpoint() {
         assert!(e.is_transient(), "{e}");
     });
 }
+
+#[test]
+fn a_server_that_takes_no_connection_is_given_up_in_time() {
+    wait(async {
+        // Its queue of connections is full: what comes now is not answered.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        let short = Duration::from_millis(300);
+        while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, short) {
+            queued.push(stream);
+            assert!(queued.len() < 100, "the queue has no end");
+        }
+        let mut options = s3::options(&format!("http://{address}"));
+        options.connect_timeout = short;
+        options.attempts = 1;
+        let began = Instant::now();
+        let e = with(options).await.get(&key("a"), 9).await.unwrap_err();
+        let took = began.elapsed();
+        assert!(e.is_transient(), "{e}");
+        assert!(
+            took >= short && took < Duration::from_secs(5),
+            "{took:?}: {e}"
+        );
+    });
+}
+
+#[test]
+fn no_checksum_is_added_that_other_servers_refuse() {
+    let server = FaultyS3::start(|_| Answer::Good);
+    wait(async {
+        let store = at(&server).await;
+        let body = || Bytes::from("one");
+        store.put(&key("a"), body()).await.unwrap();
+        store.put_if_absent(&key("b"), body()).await.unwrap();
+        store.get(&key("a"), 9).await.unwrap();
+        store.delete(&key("a")).await.unwrap();
+    });
+    let requests = server.requests();
+    assert!(
+        requests
+            .iter()
+            .any(|r| r.method == "PUT" && r.body == b"one")
+    );
+    for request in requests {
+        let mut names = request.headers.keys();
+        let added = names.find(|name| {
+            name.contains("checksum") || ["content-md5", "x-amz-trailer"].contains(&name.as_str())
+        });
+        assert_eq!(added, None, "{request:?}");
+        assert_ne!(request.header("content-encoding"), Some("aws-chunked"));
+    }
+}
