@@ -1,5 +1,6 @@
 //! Types against types: what changed between two kernels; and types for other programs.
 
+pub mod check;
 mod content;
 pub mod diff;
 mod enumerators;
