@@ -4,6 +4,7 @@
 mod agent;
 #[cfg(feature = "cluster")]
 mod cleanup;
+mod check;
 #[cfg(feature = "cluster")]
 mod complete;
 mod completions;
@@ -38,7 +39,7 @@ mod room;
 #[cfg(feature = "cluster")]
 mod serve;
 mod store;
-#[cfg(feature = "cluster")]
+mod sources;
 mod table;
 mod verify;
 
@@ -59,6 +60,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Kernels(args) => wait(kernels::run(&args)),
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
+        Command::Check(args) => wait(check::run(&args)),
         Command::Mirror(args) => wait(mirror::run(&args)),
         Command::Import(args) => wait(import::run(&args)),
         Command::Store(args) => wait(store::run(&args.task)),
