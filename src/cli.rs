@@ -28,6 +28,7 @@ pub enum Command {
     Get(Get),
     Diff(Diff),
     Check(Check),
+    Minimize(Minimize),
     Mirror(Mirror),
     Import(Import),
     Store(Stores),
@@ -380,6 +381,34 @@ pub enum CheckFormat {
     Json,
     /// For CI.
     Junit,
+}
+
+/// Write the small BTF that eBPF objects need of each kernel.
+///
+/// For kernels that have no BTF of their own, or to ship with a program: of the megabytes of a kernel's BTF it keeps
+/// what the objects' CO-RE relocations look at, and each gets the same value from it as from the whole. It is what
+/// `bpftool gen min_core_btf` makes, for many kernels at once.
+///
+/// A kernel of a store or cluster becomes DIR/ARCH/RELEASE.btf for each release that it is known by (ARCH as BTFHub
+/// has it: x86_64, arm64), a file NAME.btf or NAME becomes DIR/NAME.btf.
+///
+/// Kernels are those among the inputs; without any, as for `check`.
+#[derive(Args, Debug)]
+pub struct Minimize {
+    /// eBPF objects, and kernels: BTF files, or names as `get` takes them.
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<String>,
+
+    /// The folder to write to; it is made if it is not there.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
 }
 
 /// Copy kernels from one store to another: for a site that cannot reach the first.

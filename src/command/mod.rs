@@ -28,6 +28,7 @@ mod input;
 #[cfg(feature = "cluster")]
 mod inventory;
 mod kernels;
+mod minimize;
 mod mirror;
 mod name;
 #[cfg(feature = "cluster")]
@@ -61,6 +62,7 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
         Command::Check(args) => wait(check::run(&args)),
+        Command::Minimize(args) => wait(minimize::run(&args)),
         Command::Mirror(args) => wait(mirror::run(&args)),
         Command::Import(args) => wait(import::run(&args)),
         Command::Store(args) => wait(store::run(&args.task)),

@@ -243,9 +243,12 @@ impl Source {
         }
     }
 
-    /// Whether it was a file of its own, and not one of a store.
-    pub fn is_file(&self) -> bool {
-        matches!(self.from, From::File(_))
+    /// The file, if it is one of its own and not of a store.
+    pub fn file_path(&self) -> Option<&Path> {
+        match &self.from {
+            From::File(path) => Some(path),
+            _ => None,
+        }
     }
 }
 

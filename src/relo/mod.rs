@@ -6,4 +6,5 @@ pub mod diff;
 mod enumerators;
 pub mod json;
 mod members;
+pub mod minimize;
 mod text;
