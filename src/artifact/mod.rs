@@ -12,6 +12,4 @@ pub use compress::{BlobError, MAX_BLOB, check, compress, compressed_limit, decom
 pub use digest::{BtfDigest, Generator, HeaderDigest, KernelId, NameError, Parts};
 pub use key::{Arch, Key, Object, Owner, Release};
 pub use manifest::{Manifest, ManifestError, Order};
-pub use report::{
-    CheckReport, Counts, FindingReport, KernelReport, ObjectReport, ProgramReport,
-};
+pub use report::{CheckReport, Counts, FindingReport, KernelReport, ObjectReport, ProgramReport};

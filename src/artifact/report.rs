@@ -130,7 +130,9 @@ impl From<Finding> for FindingReport {
             insn: place.map(|p| p.insn),
             file: source.as_ref().map(|(file, _)| file.clone()),
             line: source.map(|(_, line)| line),
-            text: place.map(|p| p.text.clone()).filter(|text| !text.is_empty()),
+            text: place
+                .map(|p| p.text.clone())
+                .filter(|text| !text.is_empty()),
         }
     }
 }
@@ -149,7 +151,11 @@ impl ObjectReport {
             section: program.section,
             optional: program.is_optional,
             verdict: program.verdict,
-            findings: program.findings.into_iter().map(FindingReport::from).collect(),
+            findings: program
+                .findings
+                .into_iter()
+                .map(FindingReport::from)
+                .collect(),
         };
         ObjectReport {
             object: object.to_owned(),

@@ -86,7 +86,10 @@ pub async fn all(
         if let Some(btf) = kernel.btf() {
             let from = From::Server(client.clone(), format!("kernels/{btf}"));
             let header = None;
-            found.push((Kernel { btf, header, from }, kernel.status.unwrap_or_default()));
+            found.push((
+                Kernel { btf, header, from },
+                kernel.status.unwrap_or_default(),
+            ));
         }
     };
     let listed = each(&client, &request, ListParams::default(), add).await;

@@ -2,9 +2,9 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
+mod check;
 #[cfg(feature = "cluster")]
 mod cleanup;
-mod check;
 #[cfg(feature = "cluster")]
 mod complete;
 mod completions;
@@ -39,8 +39,8 @@ mod publish;
 mod room;
 #[cfg(feature = "cluster")]
 mod serve;
-mod store;
 mod sources;
+mod store;
 mod table;
 mod verify;
 

@@ -7,7 +7,7 @@ use super::name::{self, Named, objects};
 use super::{aside, note};
 use crate::cli;
 use anyhow::{Context, Result, bail};
-use btfleet::artifact::{BtfDigest, Key, KernelReport, Object as Stored};
+use btfleet::artifact::{BtfDigest, KernelReport, Key, Object as Stored};
 use btfleet::btf::elf;
 use btfleet::relo::check::Object;
 use btfleet::store::{Store, read};
@@ -67,7 +67,10 @@ pub async fn find(words: &[String], at: &Where<'_>) -> Result<(Vec<Program>, Vec
         }
     }
     if programs.is_empty() {
-        bail!("no eBPF object among {}: name at least one", words.join(" "));
+        bail!(
+            "no eBPF object among {}: name at least one",
+            words.join(" ")
+        );
     }
     if sources.is_empty() {
         sources = all(at).await?;
@@ -146,14 +149,15 @@ async fn all(at: &Where<'_>) -> Result<Vec<Source>> {
         if kernels.is_empty() {
             bail!("the cluster has no kernels yet: is the controller running?");
         }
-        let source = |(kernel, status): (fleet::Kernel, btfleet::cluster::KernelHeaderStatus)| Source {
-            arch: status.arch,
-            releases: status.releases,
-            nodes: Some(u64::try_from(status.nodes).unwrap_or(0)),
-            digest: Some(kernel.digest()),
-            name: None,
-            from: From::Cluster(kernel),
-        };
+        let source =
+            |(kernel, status): (fleet::Kernel, btfleet::cluster::KernelHeaderStatus)| Source {
+                arch: status.arch,
+                releases: status.releases,
+                nodes: Some(u64::try_from(status.nodes).unwrap_or(0)),
+                digest: Some(kernel.digest()),
+                name: None,
+                from: From::Cluster(kernel),
+            };
         return Ok(kernels.into_iter().map(source).collect());
     }
     let store = super::open_to_read(at.store).await?;
@@ -164,7 +168,10 @@ async fn all(at: &Where<'_>) -> Result<Vec<Source>> {
         }
     }
     if kernels.is_empty() {
-        bail!("there are no kernels in the store {}: publish or import some, or name BTF files", store.place());
+        bail!(
+            "there are no kernels in the store {}: publish or import some, or name BTF files",
+            store.place()
+        );
     }
     for object in objects(&*store, &Key::new(Stored::INDEX)?).await? {
         if let Stored::Index(arch, release, btf) = object
@@ -174,14 +181,15 @@ async fn all(at: &Where<'_>) -> Result<Vec<Source>> {
             releases.insert(release.to_string());
         }
     }
-    let source = |(btf, (arches, releases)): (BtfDigest, (BTreeSet<String>, BTreeSet<String>))| Source {
-        arch: arches.into_iter().next(),
-        releases: releases.into_iter().collect(),
-        nodes: None,
-        digest: Some(btf),
-        name: None,
-        from: From::Store(store.clone(), btf),
-    };
+    let source =
+        |(btf, (arches, releases)): (BtfDigest, (BTreeSet<String>, BTreeSet<String>))| Source {
+            arch: arches.into_iter().next(),
+            releases: releases.into_iter().collect(),
+            nodes: None,
+            digest: Some(btf),
+            name: None,
+            from: From::Store(store.clone(), btf),
+        };
     Ok(kernels.into_iter().map(source).collect())
 }
 

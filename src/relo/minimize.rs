@@ -12,7 +12,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 ///
 /// Relocations that find nothing there need nothing, and find nothing in the smaller BTF either. Types of the kernel's
 /// modules are not kept.
-pub fn minimize<'d>(target: &Target<'_>, objects: impl IntoIterator<Item = &'d Object<'d>>) -> Vec<u8> {
+pub fn minimize<'d>(
+    target: &Target<'_>,
+    objects: impl IntoIterator<Item = &'d Object<'d>>,
+) -> Vec<u8> {
     let btf = target.kernel();
     let mut kept = Kept {
         btf,
@@ -113,9 +116,10 @@ impl Kept<'_> {
                 continue;
             }
             let member = self.btf.ty(step.ty).members().nth(step.index as usize);
-            let is_array = |id| self.behind(id).is_some_and(|id| {
-                self.btf.ty(id).array().is_some_and(|a| a.count == 0)
-            });
+            let is_array = |id| {
+                self.behind(id)
+                    .is_some_and(|id| self.btf.ty(id).array().is_some_and(|a| a.count == 0))
+            };
             if member.is_some_and(|m| is_array(m.ty))
                 && let Some(last) = last
             {
@@ -210,7 +214,11 @@ impl Writer<'_> {
 
     fn ty(&mut self, ty: &Type<'_>, members: &BTreeSet<u32>) {
         let kept: Vec<_> = match ty.kind().is_record() {
-            true => ty.members().enumerate().filter(|(n, _)| members.contains(&(*n as u32))).collect(),
+            true => ty
+                .members()
+                .enumerate()
+                .filter(|(n, _)| members.contains(&(*n as u32)))
+                .collect(),
             false => Vec::new(),
         };
         let vlen = match ty.kind() {
@@ -225,8 +233,11 @@ impl Writer<'_> {
         };
         self.words.extend([name, info, third]);
         if let Some(int) = ty.int() {
-            let flags = u32::from(int.is_signed()) | u32::from(int.is_char()) << 1 | u32::from(int.is_bool()) << 2;
-            self.words.push(int.bits() | int.bit_offset() << 16 | flags << 24);
+            let flags = u32::from(int.is_signed())
+                | u32::from(int.is_char()) << 1
+                | u32::from(int.is_bool()) << 2;
+            self.words
+                .push(int.bits() | int.bit_offset() << 16 | flags << 24);
         }
         if let Some(array) = ty.array() {
             let row = [self.id(array.element), self.id(array.index), array.count];

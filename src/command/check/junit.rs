@@ -6,7 +6,9 @@ use btfleet::relo::check::Verdict;
 use std::fmt::Write as _;
 
 pub fn print(report: &CheckReport, strict: bool) -> String {
-    let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"btfleet check\">\n");
+    let mut out = String::from(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"btfleet check\">\n",
+    );
     for kernel in &report.kernels {
         let cases: Vec<(&str, &ProgramReport)> = kernel
             .objects

@@ -52,7 +52,10 @@ fn selectable(names: &[String], programs: &[Program]) -> Result<()> {
         if !functions.clone().any(|f| f.is_program && f.name == name) {
             let all = functions.filter(|f| f.is_program).map(|f| f.name);
             let all: Vec<&str> = all.take(20).collect();
-            bail!("no program {name:?} in these objects; there are {}", all.join(", "));
+            bail!(
+                "no program {name:?} in these objects; there are {}",
+                all.join(", ")
+            );
         }
     }
     Ok(())

@@ -58,7 +58,10 @@ fn cells(row: &Row<'_>, knows_nodes: bool) -> Vec<String> {
         dash(finding.and_then(place)),
         dash(finding.and_then(|f| f.instead.clone())),
     ]);
-    cells.iter().map(|cell| printable(cell).into_owned()).collect()
+    cells
+        .iter()
+        .map(|cell| printable(cell).into_owned())
+        .collect()
 }
 
 /// What is amiss, in one line.
@@ -83,9 +86,15 @@ pub fn summary(report: &CheckReport) -> String {
         selected.max().unwrap_or(Verdict::Resolves)
     };
     let all = report.kernels.len();
-    let good = report.kernels.iter().filter(|k| worst(k) <= Verdict::Guarded);
-    let failing: Vec<&KernelReport> =
-        report.kernels.iter().filter(|k| worst(k) == Verdict::Fails).collect();
+    let good = report
+        .kernels
+        .iter()
+        .filter(|k| worst(k) <= Verdict::Guarded);
+    let failing: Vec<&KernelReport> = report
+        .kernels
+        .iter()
+        .filter(|k| worst(k) == Verdict::Fails)
+        .collect();
     let nodes: u64 = failing.iter().filter_map(|k| k.nodes).sum();
     let strikes = match failing.iter().any(|k| k.nodes.is_some()) {
         true => format!(" ({nodes} nodes)"),

@@ -80,7 +80,9 @@ pub fn resolve<'t>(
         return Ok(Resolved { value, found: None });
     }
     if local.name(local.ty(id).name()).is_empty() {
-        return Err(Refusal::Unsupported("a relocation on a type without a name"));
+        return Err(Refusal::Unsupported(
+            "a relocation on a type without a name",
+        ));
     }
     let mut fitting = Vec::new();
     let mut first: Option<(Value, Candidate, Spec<'t>)> = None;
@@ -148,7 +150,8 @@ fn calc(
         let pointers = a.kind() == Kind::Ptr && b.kind() == Kind::Ptr;
         // As the kernel has it: signed and nothing besides.
         let is_signed = |int: crate::btf::Int| int.is_signed() && !int.is_char() && !int.is_bool();
-        let unsigned = matches!((a.int(), b.int()), (Some(a), Some(b)) if !is_signed(a) && !is_signed(b));
+        let unsigned =
+            matches!((a.int(), b.int()), (Some(a), Some(b)) if !is_signed(a) && !is_signed(b));
         value.is_missized = !pointers && !unsigned;
     }
     Ok(value)
@@ -191,8 +194,13 @@ fn field(
                 ty: last.ty,
                 validate: true,
             }),
-            CoreKind::FieldByteSize => Ok(Side::of(size(btf, pointer, last.ty).map_err(no_size)?, true)),
-            _ => Err(Refusal::Invalid("this cannot be asked of an array's element")),
+            CoreKind::FieldByteSize => Ok(Side::of(
+                size(btf, pointer, last.ty).map_err(no_size)?,
+                true,
+            )),
+            _ => Err(Refusal::Invalid(
+                "this cannot be asked of an array's element",
+            )),
         };
     }
     let Some(member) = btf.ty(last.ty).members().nth(last.index as usize) else {
@@ -243,7 +251,10 @@ fn field(
             let before = at.wrapping_sub(offset.wrapping_mul(8));
             let shift = match order {
                 ByteOrder::Little => 64u32.wrapping_sub(before.wrapping_add(width)),
-                ByteOrder::Big => 8u32.wrapping_sub(bytes).wrapping_mul(8).wrapping_add(before),
+                ByteOrder::Big => 8u32
+                    .wrapping_sub(bytes)
+                    .wrapping_mul(8)
+                    .wrapping_add(before),
             };
             side.value = shift.into();
         }

@@ -64,9 +64,10 @@ impl Budget {
     }
 
     pub fn take(&mut self) -> Result<(), Refusal> {
-        self.0 = self.0.checked_sub(1).ok_or(Refusal::TooBig(
-            "the types fan out too far to be compared",
-        ))?;
+        self.0 = self
+            .0
+            .checked_sub(1)
+            .ok_or(Refusal::TooBig("the types fan out too far to be compared"))?;
         Ok(())
     }
 }
@@ -161,12 +162,9 @@ pub(super) fn types_are_compat(
             return Ok(false);
         }
         match l.kind() {
-            Kind::Void
-            | Kind::Struct
-            | Kind::Union
-            | Kind::Enum
-            | Kind::Enum64
-            | Kind::Fwd => return Ok(true),
+            Kind::Void | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                return Ok(true);
+            }
             Kind::Int => return Ok(is_plain_int(&l) && is_plain_int(&t)),
             Kind::Ptr => (local, target) = (l.target(), t.target()),
             Kind::Array => (local, target) = (element(&l), element(&t)),
@@ -268,7 +266,9 @@ pub(super) fn types_match(
             Kind::Void => return Ok(lk == tk),
             Kind::Fwd if lk == tk => return Ok(l.kind_flag() == t.kind_flag()),
             Kind::Fwd => return Ok(behind_pointer && tk == is_union(l.kind_flag())),
-            Kind::Enum | Kind::Enum64 => return Ok(tk.is_enum() && enums_match(pair, &l, &t, budget)?),
+            Kind::Enum | Kind::Enum64 => {
+                return Ok(tk.is_enum() && enums_match(pair, &l, &t, budget)?);
+            }
             Kind::Struct | Kind::Union if behind_pointer => {
                 let forward = tk == Kind::Fwd && is_union(t.kind_flag()) == lk;
                 return Ok(lk == tk || forward);

@@ -79,7 +79,11 @@ pub(super) fn parse(bytes: &[u8], big: bool) -> Result<Ext<'_>, ObjectError> {
     Ok(ext)
 }
 
-fn blocks((start, part): (usize, &[u8]), least: usize, big: bool) -> Result<Vec<Block<'_>>, ObjectError> {
+fn blocks(
+    (start, part): (usize, &[u8]),
+    least: usize,
+    big: bool,
+) -> Result<Vec<Block<'_>>, ObjectError> {
     let err = |at: usize, what: &'static str| ObjectError::Ext {
         at: start.saturating_add(at),
         what,

@@ -62,7 +62,11 @@ pub(super) fn type_name(btf: &Btf<'_>, id: TypeId) -> String {
     for _ in 0..8 {
         let ty = btf.ty(id);
         let name = btf.name(ty.name());
-        let shown = if name.is_empty() { "(unnamed)".to_owned() } else { text(name) };
+        let shown = if name.is_empty() {
+            "(unnamed)".to_owned()
+        } else {
+            text(name)
+        };
         let word = match ty.kind() {
             Kind::Void => "void".to_owned(),
             Kind::Struct => format!("struct {shown}"),
@@ -88,7 +92,11 @@ pub(super) fn type_name(btf: &Btf<'_>, id: TypeId) -> String {
             Kind::FuncProto => "a function".to_owned(),
             _ => shown,
         };
-        let space = if after.is_empty() || after.starts_with('[') { "" } else { " " };
+        let space = if after.is_empty() || after.starts_with('[') {
+            ""
+        } else {
+            " "
+        };
         return format!("{word}{space}{after}");
     }
     "a type of many levels".to_owned()
@@ -98,7 +106,11 @@ pub(super) fn type_name(btf: &Btf<'_>, id: TypeId) -> String {
 pub(super) fn prototype(btf: &Btf<'_>, id: TypeId) -> String {
     let ty = btf.ty(id);
     let params: Vec<String> = ty.params().take(12).map(|p| type_name(btf, p.ty)).collect();
-    let params = if params.is_empty() { "void".to_owned() } else { params.join(", ") };
+    let params = if params.is_empty() {
+        "void".to_owned()
+    } else {
+        params.join(", ")
+    };
     format!("{} ({params})", type_name(btf, ty.target()))
 }
 
@@ -212,8 +224,13 @@ fn follow(
         let mut members = local.ty(s.ty).members();
         s.name.and_then(|_| members.nth(s.index as usize))
     });
-    let own = own.map_or(String::new(), |m| format!(" ({} in the program)", type_name(local, m.ty)));
-    (format!("{shown} is of another kind{own}"), Some(type_name(btf, id)))
+    let own = own.map_or(String::new(), |m| {
+        format!(" ({} in the program)", type_name(local, m.ty))
+    });
+    (
+        format!("{shown} is of another kind{own}"),
+        Some(type_name(btf, id)),
+    )
 }
 
 /// Members of a record, those of unnamed ones in it too.
@@ -241,7 +258,9 @@ fn names<'b>(btf: &Btf<'b>, id: TypeId) -> Vec<&'b [u8]> {
 }
 
 fn find(btf: &Btf<'_>, id: TypeId, name: &[u8]) -> Option<Member> {
-    members(btf, id).into_iter().find(|m| btf.name(m.name) == name)
+    members(btf, id)
+        .into_iter()
+        .find(|m| btf.name(m.name) == name)
 }
 
 /// Where a member went: into a record that is a member itself.
@@ -260,7 +279,10 @@ mod tests {
     #[test]
     fn the_nearest_name_is_the_one_with_fewest_changes() {
         let names = [&b"__state"[..], b"stack", b"prio"];
-        assert_eq!(nearest("state", names.into_iter()).as_deref(), Some("__state"));
+        assert_eq!(
+            nearest("state", names.into_iter()).as_deref(),
+            Some("__state")
+        );
         assert_eq!(nearest("nothing_like_it", names.into_iter()), None);
         assert_eq!(distance(b"kitten", b"sitting", 3), Some(3));
         assert_eq!(distance(b"kitten", b"sitting", 2), None);

@@ -1,7 +1,7 @@
 //! eBPF instructions, as far as CO-RE and the question what is reachable need them.
 
-use super::compat::Refusal;
 use super::calc::Value;
+use super::compat::Refusal;
 
 /// An instruction. A 64-bit load takes two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,7 +121,9 @@ pub fn patch(insn: Insn, second: Option<Insn>, value: &Value) -> Result<Patched,
             new.off = off;
             if value.new_size != value.original_size {
                 if insn.width() != value.original_size {
-                    return Err(Refusal::Invalid("an access as wide as the field was expected"));
+                    return Err(Refusal::Invalid(
+                        "an access as wide as the field was expected",
+                    ));
                 }
                 let size = match value.new_size {
                     8 => 0x18,

@@ -225,8 +225,12 @@ impl<'a, 'd> Check<'a, 'd> {
             refused: Vec::new(),
             poisoned: HashMap::new(),
             patched: HashMap::new(),
-            externs: externs.map(|e| names::presence(object, e, target)).collect(),
-            struct_ops: maps.map(|map| names::struct_ops(object, map, target)).collect(),
+            externs: externs
+                .map(|e| names::presence(object, e, target))
+                .collect(),
+            struct_ops: maps
+                .map(|map| names::struct_ops(object, map, target))
+                .collect(),
         };
         for outcome in outcomes(object, target) {
             let (function, relocation) = (outcome.function, outcome.relocation);
@@ -310,7 +314,9 @@ impl<'a, 'd> Check<'a, 'd> {
             is_set || (map.callbacks.is_empty() && !map.is_optional)
         };
         let concerned = maps.filter(|(map, _)| concerns(map));
-        concerned.filter_map(|(_, finding)| finding.clone()).collect()
+        concerned
+            .filter_map(|(_, finding)| finding.clone())
+            .collect()
     }
 
     /// What is amiss with what the program names. libbpf looks everything up that any part of the object names: what
@@ -322,7 +328,11 @@ impl<'a, 'd> Check<'a, 'd> {
             let is = |r: &object::Reference| *r == object::Reference::Extern(n);
             let place = |part: usize| {
                 let references = &self.object.functions[part].references;
-                let first = references.iter().filter(|(_, r)| is(r)).map(|(at, _)| *at).min();
+                let first = references
+                    .iter()
+                    .filter(|(_, r)| is(r))
+                    .map(|(at, _)| *at)
+                    .min();
                 first.map(|at| self.place((part, at)))
             };
             let own = parts.iter().find_map(|&part| place(part));
@@ -341,9 +351,8 @@ impl<'a, 'd> Check<'a, 'd> {
 
     /// Relocations for which libbpf refuses the object: those of every function that is loaded count, reached or not.
     fn refusals(&self, program: usize) -> Vec<Finding> {
-        let counts = |function: usize| {
-            function == program || !self.object.functions[function].is_optional
-        };
+        let counts =
+            |function: usize| function == program || !self.object.functions[function].is_optional;
         let refused = self.refused.iter().filter(|(place, ..)| counts(place.0));
         let finding = |(place, relocation, refusal): &(At, usize, Refusal)| Finding {
             verdict: Verdict::Fails,
@@ -438,7 +447,9 @@ impl<'a, 'd> Check<'a, 'd> {
                 name: named.name.to_owned(),
                 reason: match is_absent {
                     true => "no such kfunc, or of another prototype".to_owned(),
-                    false => "the kernel itself has no such kfunc; a module of it may have".to_owned(),
+                    false => {
+                        "the kernel itself has no such kfunc; a module of it may have".to_owned()
+                    }
                 },
                 instead: None,
                 place: Some(self.place(place)),
@@ -459,9 +470,14 @@ impl<'a, 'd> Check<'a, 'd> {
         let (reason, instead) = match resolved {
             // It is there, but of a size that the access cannot take.
             Ok(Resolved {
-                value, found: Some(_), ..
+                value,
+                found: Some(_),
+                ..
             }) => (
-                format!("it is {} bytes wide, {} in the program, and not both unsigned", value.new_size, value.original_size),
+                format!(
+                    "it is {} bytes wide, {} in the program, and not both unsigned",
+                    value.new_size, value.original_size
+                ),
                 Some(format!("{} bytes", value.new_size)),
             ),
             _ => hint::missing(local, relocation, target),

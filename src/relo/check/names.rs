@@ -74,7 +74,8 @@ pub(super) fn attach(function: &Function<'_>, target: &Target<'_>) -> Option<Fin
         return match attach {
             Attach::Result => Some(finding(
                 Verdict::Unknown,
-                "the function is there; whether its result may be replaced, BTF does not say".into(),
+                "the function is there; whether its result may be replaced, BTF does not say"
+                    .into(),
                 None,
             )),
             _ => None,
@@ -132,7 +133,10 @@ pub(super) fn presence(
             let is_own = named.name.starts_with("LINUX_");
             let reason = "how a kernel was configured, BTF does not say";
             let found = finding(Verdict::Unknown, Subject::Config, reason.into(), None);
-            return (Presence::Unknown, (!named.is_weak && !is_own).then_some(found));
+            return (
+                Presence::Unknown,
+                (!named.is_weak && !is_own).then_some(found),
+            );
         }
     };
     let name = match named.kind {
@@ -146,7 +150,8 @@ pub(super) fn presence(
             let missing = finding(Verdict::Fails, subject, reason, near);
             return (Presence::Absent, (!named.is_weak).then_some(missing));
         }
-        let reason = format!("the kernel itself has no {what} of that name; a module of it may have");
+        let reason =
+            format!("the kernel itself has no {what} of that name; a module of it may have");
         let missing = finding(Verdict::Unknown, subject, reason, None);
         return (Presence::Unknown, (!named.is_weak).then_some(missing));
     };
@@ -217,7 +222,9 @@ pub(super) fn struct_ops(
     };
     let Some(value) = found else {
         // Modules can bring callbacks of their own since 6.9.
-        let of_modules = target.find(b"__register_bpf_struct_ops", Kind::Func).is_some();
+        let of_modules = target
+            .find(b"__register_bpf_struct_ops", Kind::Func)
+            .is_some();
         let all = target.names(|k| k == Kind::Struct);
         let prefix = &b"bpf_struct_ops_"[..];
         let near = all.filter(|n| n.starts_with(prefix));
@@ -230,7 +237,12 @@ pub(super) fn struct_ops(
                 "the kernel itself takes no such callbacks; a module of it may".into(),
                 near,
             ),
-            false => finding(Verdict::Fails, shown, "the kernel takes no such callbacks".into(), near),
+            false => finding(
+                Verdict::Fails,
+                shown,
+                "the kernel takes no such callbacks".into(),
+                near,
+            ),
         };
     };
     let Some((btf, theirs)) = own(value) else {
@@ -247,14 +259,18 @@ pub(super) fn struct_ops(
         let mut members = btf.ty(theirs).members();
         let there = members.find(|m| btf.name(m.name) == member_name);
         let full = format!("{shown}.{}", String::from_utf8_lossy(member_name));
-        let wrong = |reason: &str, instead| finding(Verdict::Fails, full.clone(), reason.into(), instead);
+        let wrong =
+            |reason: &str, instead| finding(Verdict::Fails, full.clone(), reason.into(), instead);
         let Some(there) = there else {
             if !is_set {
                 continue;
             }
             let names = btf.ty(theirs).members().map(|m| btf.name(m.name));
             let near = hint::nearest(&String::from_utf8_lossy(member_name), names);
-            return wrong("the kernel's callbacks have no such member, and it is set", near);
+            return wrong(
+                "the kernel's callbacks have no such member, and it is set",
+                near,
+            );
         };
         if member.width > 0 || there.width > 0 {
             return wrong("a bit-field cannot be set", None);
@@ -262,15 +278,24 @@ pub(super) fn struct_ops(
         let (a, b) = (skip(&object.btf, member.ty), skip(btf, there.ty));
         let (Ok(a), Ok(b)) = (a, b) else { continue };
         if object.btf.kind(a) != btf.kind(b) {
-            return wrong("it is of another kind in the kernel", Some(hint::type_name(btf, b)));
+            return wrong(
+                "it is of another kind in the kernel",
+                Some(hint::type_name(btf, b)),
+            );
         }
         if object.btf.kind(a) == Kind::Ptr {
             let to = skip(btf, btf.ty(b).target()).unwrap_or(TypeId::VOID);
             if callback && btf.kind(to) != Kind::FuncProto {
-                return wrong("it is no function in the kernel", Some(hint::type_name(btf, b)));
+                return wrong(
+                    "it is no function in the kernel",
+                    Some(hint::type_name(btf, b)),
+                );
             }
         } else if size(btf, btf.pointer_size(), b) != Ok(own_size) {
-            return wrong("it is of another size in the kernel", Some(hint::type_name(btf, b)));
+            return wrong(
+                "it is of another size in the kernel",
+                Some(hint::type_name(btf, b)),
+            );
         }
     }
     None

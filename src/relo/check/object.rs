@@ -128,7 +128,10 @@ impl CoreKind {
     /// Asks whether something is there, and so is answered either way.
     pub fn asks(self) -> bool {
         use CoreKind::*;
-        matches!(self, FieldExists | TypeExists | EnumeratorExists | TypeMatches)
+        matches!(
+            self,
+            FieldExists | TypeExists | EnumeratorExists | TypeMatches
+        )
     }
 
     /// Without what it is about in the kernel, its instruction is poisoned.
@@ -201,7 +204,10 @@ impl<'d> Function<'d> {
     /// Where an instruction comes from.
     pub fn line(&self, insn: usize) -> Option<Line<'d>> {
         let after = self.lines.partition_point(|line| line.insn <= insn);
-        after.checked_sub(1).and_then(|at| self.lines.get(at)).copied()
+        after
+            .checked_sub(1)
+            .and_then(|at| self.lines.get(at))
+            .copied()
     }
 }
 
@@ -286,7 +292,9 @@ impl<'d> Object<'d> {
             return Err(ObjectError::NotBpf);
         }
         let sections = header.sections(endian, bytes).map_err(bad)?;
-        let symbols = sections.symbols(endian, bytes, elf::SHT_SYMTAB).map_err(bad)?;
+        let symbols = sections
+            .symbols(endian, bytes, elf::SHT_SYMTAB)
+            .map_err(bad)?;
         let file = File {
             bytes,
             endian,
@@ -326,9 +334,16 @@ impl<'d> File<'d> {
         })
     }
 
-    fn name_of(&self, section: &'d elf::SectionHeader64<Endianness>) -> Result<&'d str, ObjectError> {
-        let name = self.sections.section_name(self.endian, section).map_err(bad)?;
-        std::str::from_utf8(name).map_err(|_| ObjectError::Elf("a section's name is not text".into()))
+    fn name_of(
+        &self,
+        section: &'d elf::SectionHeader64<Endianness>,
+    ) -> Result<&'d str, ObjectError> {
+        let name = self
+            .sections
+            .section_name(self.endian, section)
+            .map_err(bad)?;
+        std::str::from_utf8(name)
+            .map_err(|_| ObjectError::Elf("a section's name is not text".into()))
     }
 
     fn section(&self, name: &str) -> Result<Option<&'d [u8]>, ObjectError> {
@@ -338,8 +353,11 @@ impl<'d> File<'d> {
     }
 
     fn symbol_name(&self, symbol: &elf::Sym64<Endianness>) -> Result<&'d str, ObjectError> {
-        let name = symbol.name(self.endian, self.symbols.strings()).map_err(bad)?;
-        std::str::from_utf8(name).map_err(|_| ObjectError::Elf("a symbol's name is not text".into()))
+        let name = symbol
+            .name(self.endian, self.symbols.strings())
+            .map_err(bad)?;
+        std::str::from_utf8(name)
+            .map_err(|_| ObjectError::Elf("a symbol's name is not text".into()))
     }
 
     /// All functions of all sections of code, by section and place.
@@ -400,7 +418,10 @@ impl<'d> File<'d> {
     }
 
     /// What the object names of the kernel, and which symbol is which.
-    fn externs(&self, btf: &Btf<'d>) -> Result<(Vec<Extern<'d>>, HashMap<usize, usize>), ObjectError> {
+    fn externs(
+        &self,
+        btf: &Btf<'d>,
+    ) -> Result<(Vec<Extern<'d>>, HashMap<usize, usize>), ObjectError> {
         // Where each name was declared: section and type.
         let mut declared: HashMap<&[u8], (&[u8], TypeId)> = HashMap::new();
         for section in btf.types().filter(|ty| ty.kind() == Kind::Datasec) {
@@ -454,7 +475,10 @@ impl<'d> File<'d> {
             .collect();
         let mut by_symbol: HashMap<usize, HashMap<usize, Rela>> = HashMap::new();
         for (section, relocation) in self.elf_relocations()? {
-            by_symbol.entry(section).or_default().insert(relocation.at, relocation);
+            by_symbol
+                .entry(section)
+                .or_default()
+                .insert(relocation.at, relocation);
         }
         let empty = HashMap::new();
         for function in functions.iter_mut() {
@@ -470,7 +494,10 @@ impl<'d> File<'d> {
                 };
                 let is_local_call = insn.code == super::insn::CALL && insn.src == 1;
                 if let Some(r) = relocations.get(&(place * INSN)) {
-                    let symbol = self.symbols.symbol(object::SymbolIndex(r.symbol)).map_err(bad)?;
+                    let symbol = self
+                        .symbols
+                        .symbol(object::SymbolIndex(r.symbol))
+                        .map_err(bad)?;
                     let section = usize::from(symbol.st_shndx(self.endian).0);
                     let base = symbol.st_value(self.endian) / INSN as u64;
                     let is_code = self.is_code(section);
@@ -489,7 +516,9 @@ impl<'d> File<'d> {
                         found.insert(at, Reference::Data);
                     }
                 } else if is_local_call {
-                    let target = (place as i64).saturating_add(i64::from(insn.imm)).saturating_add(1);
+                    let target = (place as i64)
+                        .saturating_add(i64::from(insn.imm))
+                        .saturating_add(1);
                     let callee = usize::try_from(target).ok();
                     let callee = callee.and_then(|t| places.get(&(function.section_index, t)));
                     let callee = callee.ok_or(err("a call leads to no function"))?;
@@ -570,7 +599,10 @@ impl<'d> File<'d> {
                 let kind = CoreKind::from_raw(kind)
                     .ok_or(err(offset, "a CO-RE relocation of an unknown kind"))?;
                 if ty >= btf.end_id() {
-                    return Err(err(offset, "a CO-RE relocation of a type that is not there"));
+                    return Err(err(
+                        offset,
+                        "a CO-RE relocation of a type that is not there",
+                    ));
                 }
                 // What the linker left of a function that another one replaced is passed over.
                 let at = offset as usize / INSN;
@@ -628,9 +660,14 @@ impl<'d> File<'d> {
                 let mut callbacks = Vec::new();
                 for (n, member) in btf.ty(ty).members().enumerate() {
                     let place = at.saturating_add(member.bit_offset as usize / 8);
-                    let mut of = relocations.iter().filter(|(of, r)| *of == index.0 && r.at == place);
+                    let mut of = relocations
+                        .iter()
+                        .filter(|(of, r)| *of == index.0 && r.at == place);
                     let Some((_, r)) = of.next() else { continue };
-                    let to = self.symbols.symbol(object::SymbolIndex(r.symbol)).map_err(bad)?;
+                    let to = self
+                        .symbols
+                        .symbol(object::SymbolIndex(r.symbol))
+                        .map_err(bad)?;
                     let section = usize::from(to.st_shndx(self.endian).0);
                     let start = (to.st_value(self.endian) / INSN as u64) as usize;
                     let is = |f: &Function<'_>| f.section_index == section && f.start == start;
@@ -657,14 +694,15 @@ struct Rela {
     symbol: usize,
 }
 
-/// Functions by section and place.
-struct Places<'d>(HashMap<&'d [u8], Vec<(usize, usize)>>);
+/// Functions by section, whether that is an optional one, and place.
+struct Places<'d>(HashMap<(&'d [u8], bool), Vec<(usize, usize)>>);
 
 impl<'d> Places<'d> {
     fn new(functions: &[Function<'d>]) -> Places<'d> {
-        let mut places: HashMap<&[u8], Vec<(usize, usize)>> = HashMap::new();
+        let mut places: HashMap<_, Vec<(usize, usize)>> = HashMap::new();
         for (n, f) in functions.iter().enumerate() {
-            let all = places.entry(f.section.as_bytes()).or_default();
+            let section = (f.section.as_bytes(), f.is_optional);
+            let all = places.entry(section).or_default();
             all.push((f.start, n));
         }
         for all in places.values_mut() {
@@ -680,7 +718,11 @@ impl<'d> Places<'d> {
         section: &[u8],
         at: usize,
     ) -> Option<&'a mut Function<'d>> {
-        let all = self.0.get(section.strip_prefix(b"?").unwrap_or(section))?;
+        let key = match section.strip_prefix(b"?") {
+            Some(name) => (name, true),
+            None => (section, false),
+        };
+        let all = self.0.get(&key)?;
         let after = all.partition_point(|(start, _)| *start <= at);
         let (_, n) = *all.get(after.checked_sub(1)?)?;
         let function = functions.get_mut(n)?;

@@ -4,9 +4,7 @@
 //! not 0, or anything; at a branch on known numbers one way only is taken. It knows no more than the kernel's verifier
 //! does of the same code, and where it does not know, everything can be reached: what it calls unreachable is so.
 
-use super::insn::{
-    ALU, ALU64, CALL, EXIT, Insn, JMP, JMP32, LD, LD_IMM64, LDX, Patched, ST, STX,
-};
+use super::insn::{ALU, ALU64, CALL, EXIT, Insn, JMP, JMP32, LD, LD_IMM64, LDX, Patched, ST, STX};
 use super::object::{Object, Reference};
 use std::collections::{HashMap, HashSet};
 
@@ -131,7 +129,8 @@ impl State {
             _ => return,
         };
         let end = at.saturating_add(width as i32);
-        self.slots.retain(|(slot, _)| *slot >= end || slot.saturating_add(8) <= at);
+        self.slots
+            .retain(|(slot, _)| *slot >= end || slot.saturating_add(8) <= at);
         if let Some(value) = value
             && width == 8
             && self.slots.len() < MAX_SLOTS
@@ -274,7 +273,10 @@ impl Walk<'_, '_, '_> {
                 }
                 None => {}
             }
-            let reference = world.object.functions[function].references.get(&at).copied();
+            let reference = world.object.functions[function]
+                .references
+                .get(&at)
+                .copied();
             match insn.class() {
                 ALU | ALU64 => alu(&mut state, insn),
                 LDX => {
@@ -321,7 +323,9 @@ impl Walk<'_, '_, '_> {
                             0x06 => insn.imm,
                             _ => insn.off.into(),
                         };
-                        let target = (at as i64).saturating_add(i64::from(jump)).saturating_add(1);
+                        let target = (at as i64)
+                            .saturating_add(i64::from(jump))
+                            .saturating_add(1);
                         let mut state = state.clone();
                         refine(&mut state, insn, true);
                         if let Ok(target) = usize::try_from(target) {
@@ -416,8 +420,14 @@ fn leaders(insns: &[Insn]) -> HashSet<usize> {
             if insn.code & 0xf7 == CALL {
                 found.insert(at);
             } else if insn.code != EXIT {
-                let jump = if insn.code & 0xf7 == 0x06 { insn.imm } else { insn.off.into() };
-                let target = (at as i64).saturating_add(i64::from(jump)).saturating_add(1);
+                let jump = if insn.code & 0xf7 == 0x06 {
+                    insn.imm
+                } else {
+                    insn.off.into()
+                };
+                let target = (at as i64)
+                    .saturating_add(i64::from(jump))
+                    .saturating_add(1);
                 found.extend(usize::try_from(target).ok());
             }
         }

@@ -130,7 +130,9 @@ impl<'b> Spec<'b> {
             } else if let Some(array) = ty.array() {
                 id = skip(btf, array.element)?;
                 if !is_flexible(btf, spec.steps.last(), &array) && index >= array.count {
-                    return Err(Refusal::Invalid("the access string leads behind an array's end"));
+                    return Err(Refusal::Invalid(
+                        "the access string leads behind an array's end",
+                    ));
                 }
                 spec.steps.push(Step {
                     ty: id,

@@ -144,14 +144,16 @@ impl<'b> Target<'b> {
 
     fn find_in(&self, name: &[u8], kind: Kind, of: impl Fn(&str) -> bool) -> Option<Candidate> {
         let parts = self.parts.iter().enumerate();
-        parts.filter(|(_, part)| of(part.name)).find_map(|(at, part)| {
-            let is = |id: &TypeId| {
-                let ty = part.btf.ty(*id);
-                ty.kind() == kind && part.btf.name(ty.name()) == name
-            };
-            let id = part.named(essential(name)).find(is)?;
-            Some(Candidate { part: at, id })
-        })
+        parts
+            .filter(|(_, part)| of(part.name))
+            .find_map(|(at, part)| {
+                let is = |id: &TypeId| {
+                    let ty = part.btf.ty(*id);
+                    ty.kind() == kind && part.btf.name(ty.name()) == name
+                };
+                let id = part.named(essential(name)).find(is)?;
+                Some(Candidate { part: at, id })
+            })
     }
 
     /// Any type of this essential name, whatever its kind.
@@ -173,8 +175,13 @@ impl<'b> Target<'b> {
     /// All names of types of a kind, for what to say where one is missing.
     pub(super) fn names(&self, is: impl Fn(Kind) -> bool) -> impl Iterator<Item = &'b [u8]> {
         self.parts.iter().flat_map(move |part| {
-            let ids = part.btf.own_ids().filter(|id| is(part.btf.kind(*id))).collect::<Vec<_>>();
-            ids.into_iter().map(|id| part.btf.name(part.btf.ty(id).name()))
+            let ids = part
+                .btf
+                .own_ids()
+                .filter(|id| is(part.btf.kind(*id)))
+                .collect::<Vec<_>>();
+            ids.into_iter()
+                .map(|id| part.btf.name(part.btf.ty(id).name()))
         })
     }
 }
