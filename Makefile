@@ -49,6 +49,10 @@ bench-check: ## `btfleet check` of up to 100 objects on up to 100 kernels
 dist: ## the binary that ships: static, stripped, fat LTO
 	@hack/dist.sh
 
+.PHONY: krew
+krew: dist ## the kubectl plugin as krew installs it: KREW=target/krew
+	@hack/krew.sh $(or $(KREW),$(TARGET)/krew) "$$(hack/dist.sh --path)"
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS=600
 	@hack/fuzz.sh $(or $(FUZZ_SECONDS),600)
