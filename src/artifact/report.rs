@@ -50,6 +50,9 @@ pub struct KernelReport {
     /// How many nodes run it, where the cluster is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<u64>,
+    /// Why nothing is said of it: its BTF could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// By object.
     pub objects: Vec<ObjectReport>,
 }

@@ -226,6 +226,7 @@ impl Source {
             arch: self.arch.clone(),
             releases: self.releases.clone(),
             nodes: self.nodes,
+            error: None,
             objects: Vec::new(),
         }
     }

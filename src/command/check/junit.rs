@@ -22,12 +22,20 @@ pub fn print(report: &CheckReport, strict: bool) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             out,
-            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
+            "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\">",
             escape(&kernel.name),
-            cases.len(),
+            cases.len() + usize::from(kernel.error.is_some()),
             count(|o| o == Outcome::Failure),
+            u8::from(kernel.error.is_some()),
             count(|o| o == Outcome::Skipped),
         );
+        if let Some(error) = &kernel.error {
+            let _ = writeln!(
+                out,
+                "    <testcase classname=\"kernel\" name=\"BTF\"><error message=\"{}\"/></testcase>",
+                escape(error)
+            );
+        }
         for (object, program) in &cases {
             let _ = write!(
                 out,

@@ -4,6 +4,7 @@ use crate::command::printable;
 use crate::command::table::table;
 use btfleet::artifact::{CheckReport, FindingReport, KernelReport, ProgramReport};
 use btfleet::relo::check::Verdict;
+use std::path::Path;
 
 /// One line of the table.
 struct Row<'r> {
@@ -69,10 +70,15 @@ pub fn what(finding: &FindingReport) -> String {
     format!("{} {}: {}", finding.subject, finding.name, finding.reason)
 }
 
-/// Where, in one word.
+/// Where, in one word: from here, where that is below.
 pub fn place(finding: &FindingReport) -> Option<String> {
     match (&finding.file, finding.line, &finding.function) {
-        (Some(file), Some(line), _) => Some(format!("{file}:{line}")),
+        (Some(file), Some(line), _) => {
+            let here = std::env::current_dir().unwrap_or_default();
+            let file = Path::new(file);
+            let file = file.strip_prefix(here).unwrap_or(file);
+            Some(format!("{}:{line}", file.display()))
+        }
         (_, _, Some(function)) => Some(format!("{function}+{}", finding.insn.unwrap_or(0))),
         _ => None,
     }

@@ -134,11 +134,22 @@ pub(super) fn spell(btf: &Btf<'_>, relocation: &Relocation<'_>) -> String {
     spelt
 }
 
-/// Why a relocation finds nothing, and what is there instead.
+/// Why a relocation finds nothing, and what is there instead, if that is `wanted`: to look through all names takes time.
 pub(super) fn missing(
     local: &Btf<'_>,
     relocation: &Relocation<'_>,
     target: &Target<'_>,
+    wanted: bool,
+) -> (String, Option<String>) {
+    let (reason, instead) = look(local, relocation, target, wanted);
+    (reason, instead.filter(|_| wanted))
+}
+
+fn look(
+    local: &Btf<'_>,
+    relocation: &Relocation<'_>,
+    target: &Target<'_>,
+    wanted: bool,
 ) -> (String, Option<String>) {
     let own = local.ty(relocation.ty);
     let root = text(essential(local.name(own.name())));
@@ -153,6 +164,7 @@ pub(super) fn missing(
         let other = target.any(root.as_bytes());
         let instead = match other {
             Some(other) => Some(type_name(target.btf(other), other.id)),
+            None if !wanted => None,
             None => {
                 let kind = own.kind();
                 let names = target.names(|k| super::compat::same_kind(k, kind));

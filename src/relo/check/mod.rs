@@ -399,7 +399,9 @@ impl<'a, 'd> Check<'a, 'd> {
             let externs = presence.map(|((presence, _), named)| {
                 let typed = !matches!(named.kind, ExternKind::Symbol | ExternKind::Config);
                 match presence {
-                    Presence::Unknown if typed => unknown,
+                    Presence::Unknown if typed && named.is_weak => unknown,
+                    // Without it nothing is loaded.
+                    Presence::Unknown if typed => Presence::Present,
                     other => *other,
                 }
             });
@@ -480,7 +482,8 @@ impl<'a, 'd> Check<'a, 'd> {
                 ),
                 Some(format!("{} bytes", value.new_size)),
             ),
-            _ => hint::missing(local, relocation, target),
+            // Nobody looks for what is not missed.
+            _ => hint::missing(local, relocation, target, verdict != Verdict::Guarded),
         };
         Finding {
             verdict,

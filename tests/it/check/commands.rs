@@ -246,7 +246,6 @@ fn trouble_is_2_and_says_what() {
     for (args, what) in [
         (&["gone.o"][..], "cannot read gone.o"),
         (&["old.btf"], "no eBPF object among old.btf"),
-        (&["program.o", "text"], "text"),
         (&["cut.o", "old.btf"], "cut.o: not a usable ELF file"),
         (
             &["program.o", "old.btf", "--program", "nobody"],
@@ -267,4 +266,26 @@ fn trouble_is_2_and_says_what() {
         assert!(said.contains(what), "{args:?}: {said}");
         assert!(out.stdout.is_empty());
     }
+}
+
+#[test]
+fn a_kernel_that_cannot_be_read_is_told_and_the_others_are_looked_at() {
+    let site = site();
+    let dir = site.path();
+    file(dir, "text", b"not a kernel");
+    let all = json(dir, &["program.o", "text", "new.btf"], 2);
+    assert!(
+        all["kernels"][0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("text"),
+        "{all}"
+    );
+    assert!(
+        verdicts(&all, 1)
+            .iter()
+            .all(|(_, verdict, _)| verdict == "resolves")
+    );
+    // What fails elsewhere counts more.
+    json(dir, &["program.o", "text", "old.btf"], 1);
 }
