@@ -73,7 +73,7 @@ pub fn kind_of_outcome(outcome: &Outcome) -> &'static str {
 }
 
 /// Every relocation of each object, for each kernel of the object's byte order.
-pub fn compare<'a>(kernels: &'a [kernels::Kernel], objects: &'a [Built]) -> Vec<Pair<'a>> {
+pub fn compare<'a>(kernels: &'a [kernels::Kernel], objects: &[&'a Built]) -> Vec<Pair<'a>> {
     let read: Vec<Object> = cc::in_parallel(objects, |built| {
         Object::read(&built.elf).unwrap_or_else(|e| panic!("{}: {e:#}", built.name))
     });
@@ -92,7 +92,7 @@ pub fn compare<'a>(kernels: &'a [kernels::Kernel], objects: &'a [Built]) -> Vec<
             None => check::Target::new(&ours),
         };
         let mut pairs = Vec::new();
-        for (built, read) in objects.iter().zip(&read) {
+        for (&built, read) in objects.iter().zip(&read) {
             if built.big_endian != kernel.big_endian() {
                 continue;
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::cc::{self, CLANGS};
 use crate::generate;
@@ -14,13 +15,13 @@ pub struct Built {
     pub big_endian: bool,
 }
 
-/// Programs of these folders of tests/it are compiled.
-const FOLDERS: [&str; 2] = ["check/programs", "programs"];
+/// Below tests/it.
+const SUITE_FOLDER: &str = "check/programs";
 
 /// The kernel whose header the programs of tests/it are compiled against, unless they say another.
-const USUAL: &str = "x86_64-6.18";
+pub const USUAL: &str = "x86_64-6.18";
 /// The kernel of the other byte order.
-pub const BIG: &str = "s390x-6.12.107+deb13-s390x";
+const BIG: &str = "s390x-6.12.107+deb13-s390x";
 
 /// A source, the header it includes and who compiles it.
 struct Job<'k> {
@@ -31,48 +32,56 @@ struct Job<'k> {
     lenient: bool,
 }
 
-/// Every program by every clang that can.
-pub fn programs(kernels: &[Kernel]) -> Vec<Built> {
+/// The programs that were written to ask for what kernels may lack, by every clang that can.
+pub fn suite(kernels: &[Kernel]) -> &'static [Built] {
+    static SUITE: OnceLock<Vec<Built>> = OnceLock::new();
+    SUITE.get_or_init(|| in_folder(kernels, SUITE_FOLDER))
+}
+
+/// Those that were written to show that headers serve.
+pub fn others(kernels: &[Kernel]) -> Vec<Built> {
+    in_folder(kernels, "programs")
+}
+
+fn in_folder(kernels: &[Kernel], folder: &str) -> Vec<Built> {
     let named = |name: &str| kernels.iter().find(|kernel| kernel.name == name);
     let mut jobs = Vec::new();
-    for folder in FOLDERS {
-        let dir = root().join("tests/it").join(folder);
-        let mut files: Vec<PathBuf> = std::fs::read_dir(&dir)
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .collect();
-        files.sort();
-        assert!(!files.is_empty(), "no program in {}", dir.display());
-        for file in files {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let said = |key: &str| {
-                text.lines().find_map(|line| {
-                    let said = line.strip_prefix("// ")?.strip_prefix(key)?;
-                    Some(said.strip_prefix(':')?.trim().to_owned())
-                })
-            };
-            let first = said("needs").map_or(0, |why| {
-                let version = why.split(':').next().unwrap();
-                version.parse::<u32>().unwrap()
-            });
-            let kernel = said("kernel").unwrap_or_else(|| USUAL.to_owned());
-            // Programs of the suite ask as much of a kernel of the other byte order, where they do not name the
-            // registers of one machine.
-            let both =
-                folder == FOLDERS[0] && !text.contains("PT_REGS") && !text.contains("BPF_KPROBE");
-            let kernels = [Some(kernel.as_str()), both.then_some(BIG)];
-            for kernel in kernels.into_iter().flatten() {
-                let kernel = named(kernel).unwrap_or_else(|| panic!("no fixture {kernel}"));
-                for clang in CLANGS {
-                    let version: u32 = clang.trim_start_matches("clang-").parse().unwrap();
-                    if version >= first {
-                        jobs.push(Job {
-                            file: file.clone(),
-                            kernel,
-                            clang,
-                            lenient: false,
-                        });
-                    }
+    let dir = root().join("tests/it").join(folder);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "no program in {}", dir.display());
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let said = |key: &str| {
+            text.lines().find_map(|line| {
+                let said = line.strip_prefix("// ")?.strip_prefix(key)?;
+                Some(said.strip_prefix(':')?.trim().to_owned())
+            })
+        };
+        let first = said("needs").map_or(0, |why| {
+            let version = why.split(':').next().unwrap();
+            version.parse::<u32>().unwrap()
+        });
+        let kernel = said("kernel").unwrap_or_else(|| USUAL.to_owned());
+        // Programs of the suite ask as much of a kernel of the other byte order, where they do not name the
+        // registers of one machine.
+        let both =
+            folder == SUITE_FOLDER && !text.contains("PT_REGS") && !text.contains("BPF_KPROBE");
+        let kernels = [Some(kernel.as_str()), both.then_some(BIG)];
+        for kernel in kernels.into_iter().flatten() {
+            let kernel = named(kernel).unwrap_or_else(|| panic!("no fixture {kernel}"));
+            for clang in CLANGS {
+                let version: u32 = clang.trim_start_matches("clang-").parse().unwrap();
+                if version >= first {
+                    jobs.push(Job {
+                        file: file.clone(),
+                        kernel,
+                        clang,
+                        lenient: false,
+                    });
                 }
             }
         }

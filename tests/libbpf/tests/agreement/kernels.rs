@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// A kernel's BTF, or a module's.
 pub struct Kernel {
@@ -27,7 +28,12 @@ pub fn root() -> PathBuf {
 }
 
 /// All of them, by name.
-pub fn all() -> Vec<Kernel> {
+pub fn all() -> &'static [Kernel] {
+    static ALL: OnceLock<Vec<Kernel>> = OnceLock::new();
+    ALL.get_or_init(read)
+}
+
+fn read() -> Vec<Kernel> {
     let beside = || root().join("../shared/corpus");
     let corpus = std::env::var_os("BTFLEET_CORPUS").map_or_else(beside, PathBuf::from);
     let mut paths = BTreeMap::new();

@@ -8,6 +8,8 @@ mod compare;
 mod compile;
 mod generate;
 mod kernels;
+mod loads;
+mod minimized;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,10 +22,10 @@ const QUESTIONS: usize = 300;
 #[test]
 fn every_relocation_comes_to_what_libbpf_makes_of_it() {
     let kernels = kernels::all();
-    let mut objects = compile::programs(&kernels);
-    let programs = objects.len();
-    objects.extend(compile::random(&kernels, &SEEDS, QUESTIONS));
-    let pairs = compare(&kernels, &objects);
+    let (suite, others) = (compile::suite(kernels), compile::others(kernels));
+    let random = compile::random(kernels, &SEEDS, QUESTIONS);
+    let objects: Vec<_> = suite.iter().chain(&others).chain(&random).collect();
+    let pairs = compare(kernels, &objects);
 
     let mut seen = BTreeMap::new();
     for pair in &pairs {
@@ -35,9 +37,10 @@ fn every_relocation_comes_to_what_libbpf_makes_of_it() {
         println!("{kind:>16}  {outcome:<24} {count:>7}");
     }
     println!(
-        "{} relocations of {programs} programs and {} random ones, against {} kernels and modules, libbpf {}",
+        "{} relocations of {} programs and {} random ones, against {} kernels and modules, libbpf {}",
         pairs.len(),
-        objects.len() - programs,
+        suite.len() + others.len(),
+        random.len(),
         kernels.len(),
         libbpf_relo::version(),
     );
