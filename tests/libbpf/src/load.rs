@@ -1,6 +1,6 @@
 //! The same from the outside: `bpf_object__load` with `btf_custom_path`, and what it logs.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -19,6 +19,14 @@ pub struct Logged {
     /// Its own words for what was done: `patched insn #3 (ALU/ALU64) imm 8 -> 16`, `substituting insn #3 w/
     /// invalid insn`, `failed to relocate: -EINVAL`.
     pub done: String,
+}
+
+impl Load {
+    /// Whether the kernel met an instruction that libbpf had made invalid, which libbpf then says.
+    pub fn met_poison(&self) -> bool {
+        let told = |line: &String| line.contains("failed to resolve CO-RE relocation");
+        self.log.iter().any(told)
+    }
 }
 
 impl Logged {
@@ -66,9 +74,9 @@ pub fn permitted() -> Result<(), String> {
     Ok(())
 }
 
-/// Loads every program of the object, for the kernel that the BTF at `btf` describes; nothing is attached, and all
-/// is gone again when this returns.
-pub fn load(object: &Path, btf: &Path) -> Result<Load> {
+/// Loads the object for the kernel that the BTF at `btf` describes: the programs that are loaded by default, or `only`
+/// this one. Nothing is attached, and all is gone again when this returns.
+pub fn load(object: &Path, btf: &Path, only: Option<&str>) -> Result<Load> {
     let path = |path: &Path| CString::new(path.as_os_str().as_bytes());
     let (object_path, btf_path) = (path(object)?, path(btf)?);
     let options = bpf_object_open_opts {
@@ -85,12 +93,13 @@ pub fn load(object: &Path, btf: &Path) -> Result<Load> {
                 return None;
             }
             let mut program = std::ptr::null_mut();
-            loop {
+            while let Some(only) = only {
                 program = libbpf_sys::bpf_object__next_program(object, program);
                 if program.is_null() {
                     break;
                 }
-                libbpf_sys::bpf_program__set_autoload(program, true);
+                let name = CStr::from_ptr(libbpf_sys::bpf_program__name(program));
+                libbpf_sys::bpf_program__set_autoload(program, name.to_bytes() == only.as_bytes());
             }
             let code = libbpf_sys::bpf_object__load(object);
             libbpf_sys::bpf_object__close(object);

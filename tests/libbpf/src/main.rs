@@ -67,7 +67,7 @@ fn loaded(object: &Path, btf: &Path) -> Result<()> {
         );
         return Ok(());
     }
-    let load = load::load(object, btf)?;
+    let load = load::load(object, btf, None)?;
     for logged in &load.relocations {
         let mut line = serde_json::to_value(logged)?;
         line["poison"] = logged.poisoned().into();

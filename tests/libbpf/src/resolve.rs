@@ -40,6 +40,8 @@ pub struct Outcome {
     pub section: String,
     /// Which instruction of the section.
     pub instruction: usize,
+    /// Which of the function.
+    pub function_instruction: usize,
     /// Its number among the section's relocations.
     pub number: usize,
     pub function: Option<String>,
@@ -90,15 +92,15 @@ pub enum Patched {
     Errno(i32),
 }
 
-/// Every relocation of the object in its order, as `bpf_object__load` would resolve them one after the other with
-/// all programs to be loaded. Its order matters: candidates that did not match one relocation are not tried for
-/// the next of the same type. After an error libbpf would stop; here the next one finds the candidates as they
-/// were before it.
+/// Every relocation of the object, as `bpf_object__load` would resolve them one after the other; those of `SEC("?…")`,
+/// which it does not load by itself, after all others. The order matters: candidates that did not match one relocation
+/// are not tried for the next of the same type. After an error libbpf would stop; here the next one finds the
+/// candidates as they were before it.
 pub fn resolve(object: &Object, kernel: &Kernel<'_>) -> Vec<Outcome> {
     let mut found = HashMap::new();
-    object
-        .relocations
-        .iter()
+    let (later, first): (Vec<_>, Vec<_>) =
+        (object.relocations.iter()).partition(|relocation| relocation.optional);
+    (first.into_iter().chain(later))
         .map(|relocation| outcome(object, kernel, &mut found, relocation))
         .collect()
 }
@@ -117,6 +119,7 @@ fn outcome(
     let mut outcome = Outcome {
         section: relocation.section.clone(),
         instruction: relocation.instruction(),
+        function_instruction: relocation.instruction() - relocation.function_at,
         number: relocation.number,
         function: relocation.function.clone(),
         optional: relocation.optional,
@@ -157,9 +160,9 @@ fn outcome(
             return outcome;
         }
     };
-    if object.big_endian && record.kind == BPF_CORE_FIELD_LSHIFT_U64 && !result.poison {
-        let before = found[&record.type_id].clone();
-        shift_left_of_big_endian(&object.btf, relocation, &before, &mut result);
+    if object.big_endian && record.kind == BPF_CORE_FIELD_LSHIFT_U64 {
+        let before = &found[&record.type_id];
+        shift_left_of_big_endian(&object.btf, relocation, before, &mut result);
     }
     if record.kind != BPF_CORE_TYPE_ID_LOCAL {
         found.insert(record.type_id, candidates);
@@ -245,7 +248,9 @@ fn shift_left_of_big_endian(
         8u64.wrapping_sub(size).wrapping_mul(8).wrapping_add(skip)
     };
     result.orig_val = big(result.orig_val, size.orig_val, right.orig_val);
-    result.new_val = big(result.new_val, size.new_val, right.new_val);
+    if !result.poison {
+        result.new_val = big(result.new_val, size.new_val, right.new_val);
+    }
 }
 
 /// `bpf_core_patch_insn`, on a copy.
