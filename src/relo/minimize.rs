@@ -73,7 +73,8 @@ impl Kept<'_> {
                 true => !self.followed.insert(id),
                 false => self.types.contains_key(&id),
             };
-            if is_done || id == TypeId::VOID {
+            // What no field can be of is not kept, and stands as `void`.
+            if is_done || !can_be_written(self.btf.kind(id)) {
                 continue;
             }
             self.types.entry(id).or_default();
@@ -173,6 +174,11 @@ impl Kept<'_> {
             self.ty(long, false);
         }
     }
+}
+
+fn can_be_written(kind: Kind) -> bool {
+    use Kind::{Datasec, DeclTag, Unknown, Var, Void};
+    !matches!(kind, Void | Var | Datasec | DeclTag | Unknown)
 }
 
 /// The words of a BTF that is being written.
