@@ -92,7 +92,7 @@ fn blocks(
         return Ok(Vec::new());
     }
     let size = word(part, 0, big).ok_or(err(0, "a part is cut short"))? as usize;
-    if size < least || size % 4 != 0 {
+    if size < least || !size.is_multiple_of(4) {
         return Err(err(0, "records of an impossible size"));
     }
     let (mut at, mut found) = (4usize, Vec::new());

@@ -75,7 +75,7 @@ pub(super) fn type_name(btf: &Btf<'_>, id: TypeId) -> String {
             Kind::Fwd => format!("struct {shown}"),
             Kind::Enum | Kind::Enum64 => format!("enum {shown}"),
             Kind::Ptr => {
-                after.insert_str(0, "*");
+                after.insert(0, '*');
                 id = ty.target();
                 continue;
             }

@@ -593,7 +593,7 @@ impl<'d> File<'d> {
                 what,
             };
             for [offset, ty, access, kind] in block.records::<4>() {
-                if offset as usize % INSN != 0 {
+                if !(offset as usize).is_multiple_of(INSN) {
                     return Err(err(offset, "a CO-RE relocation between two instructions"));
                 }
                 let kind = CoreKind::from_raw(kind)
@@ -695,11 +695,14 @@ struct Rela {
 }
 
 /// Functions by section, whether that is an optional one, and place.
-struct Places<'d>(HashMap<(&'d [u8], bool), Vec<(usize, usize)>>);
+struct Places<'d>(HashMap<(&'d [u8], bool), Starts>);
+
+/// Where functions begin, and which they are.
+type Starts = Vec<(usize, usize)>;
 
 impl<'d> Places<'d> {
     fn new(functions: &[Function<'d>]) -> Places<'d> {
-        let mut places: HashMap<_, Vec<(usize, usize)>> = HashMap::new();
+        let mut places: HashMap<_, Starts> = HashMap::new();
         for (n, f) in functions.iter().enumerate() {
             let section = (f.section.as_bytes(), f.is_optional);
             let all = places.entry(section).or_default();

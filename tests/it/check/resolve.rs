@@ -176,7 +176,7 @@ enum mode { MODE_READ, MODE_WRITE } m;
         assert_eq!(asks.verdict, Verdict::Fails, "{what}: {asks:?}");
         let first = asks.findings.into_iter().next().unwrap();
         let place = first.place.clone().unwrap();
-        let (file, line) = place.source.unwrap();
+        let (file, line) = place.source.clone().unwrap();
         assert!(file.ends_with("program.bpf.c"), "{file}");
         let lines = super::HEAD.lines().count() as u32;
         assert_eq!(line, lines + 5, "{place:?}");
@@ -198,10 +198,14 @@ enum mode { MODE_READ, MODE_WRITE } m;
     );
     assert_eq!(
         asks("char name[16];", "t->name[0]"),
+        strings(("task.name[0]", "task.name is no array", "char *"))
+    );
+    assert_eq!(
+        asks("int in;", "t->in"),
         strings((
-            "task.name[0]",
-            "task.name is of another kind (char[16] in the program)",
-            "char *"
+            "task.in",
+            "task.in is of another kind (int in the program)",
+            "struct inner"
         ))
     );
     let grown = asks("int grown;", "t->grown");
