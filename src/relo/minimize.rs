@@ -5,7 +5,7 @@
 //! objects the same value as the whole does; `bpftool gen min_core_btf` does the same.
 
 use super::check::{Candidate, CoreKind, Object, Relocation, Spec, Target, resolve};
-use crate::btf::{Btf, ByteOrder, Kind, StrOffset, Type, TypeId};
+use crate::btf::{Btf, ByteOrder, Kind, StrOffset, Type, TypeId, is_long};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The BTF that these objects need of a kernel: raw, in the kernel's byte order.
@@ -29,17 +29,11 @@ pub fn minimize<'d>(
                 let of_type = candidates
                     .entry(relocation.ty)
                     .or_insert_with(|| target.candidates(&object.btf, relocation.ty));
-                let resolved = resolve(&object.btf, relocation, target, of_type);
-                // Where candidates disagree, they must go on doing so.
-                let alone = |candidate: &Candidate| {
-                    resolve(&object.btf, relocation, target, &mut vec![*candidate])
-                };
-                let all = match resolved {
-                    Ok(resolved) => vec![Ok(resolved)],
-                    Err(_) => of_type.iter().map(alone).collect(),
-                };
-                for resolved in all.into_iter().flatten() {
-                    if let Some((candidate, spec)) = resolved.found
+                // All that fit: they have a say in whether the value is sure, and in other relocations of the type.
+                for candidate in of_type.iter() {
+                    let mut alone = vec![*candidate];
+                    if let Ok(resolved) = resolve(&object.btf, relocation, target, &mut alone)
+                        && let Some((candidate, spec)) = resolved.found
                         && std::ptr::eq(target.btf(candidate), btf)
                     {
                         kept.keep(relocation, &spec);
@@ -173,10 +167,8 @@ impl Kept<'_> {
 
     /// By a `long` readers tell how large a pointer is.
     fn keep_long(&mut self) {
-        let is_long = |ty: &Type<'_>| {
-            ty.kind() == Kind::Int && matches!(self.btf.name(ty.name()), b"long" | b"long int")
-        };
-        let long = self.btf.types().find(is_long).map(|ty| ty.id());
+        let tells = |ty: &Type<'_>| ty.kind() == Kind::Int && is_long(self.btf.name(ty.name()));
+        let long = self.btf.types().find(tells).map(|ty| ty.id());
         if let Some(long) = long {
             self.ty(long, false);
         }

@@ -4,7 +4,7 @@ use super::{HEAD, compile};
 use crate::support::btfgen::Rng;
 use crate::support::cc;
 use btfleet::btf::Btf;
-use btfleet::relo::check::{Object, ObjectError, Target, check};
+use btfleet::relo::check::{Object, ObjectError, Target, check, outcomes};
 use btfleet::relo::minimize::minimize;
 use object::{Object as _, ObjectSection as _};
 use std::time::{Duration, Instant};
@@ -64,7 +64,17 @@ fn tried(bytes: &[u8], target: &Target<'_>, what: &str) -> Result<(), ObjectErro
     if let Ok(object) = &parsed {
         check(object, target);
         let small = minimize(target, [object]);
-        Btf::parse(&small).unwrap_or_else(|e| panic!("{what}: what was kept is no BTF: {e}"));
+        let small =
+            Btf::parse(&small).unwrap_or_else(|e| panic!("{what}: what was kept is no BTF: {e}"));
+        let small = Target::new(&small);
+        for (whole, kept) in outcomes(object, target)
+            .iter()
+            .zip(outcomes(object, &small))
+        {
+            if let (Ok(whole), Ok(kept)) = (whole.value, kept.value) {
+                assert_eq!(whole.poison, kept.poison, "{what}");
+            }
+        }
     }
     let took = start.elapsed();
     assert!(took < Duration::from_secs(5), "{what} took {took:?}");

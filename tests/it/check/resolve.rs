@@ -179,8 +179,14 @@ enum mode { MODE_READ, MODE_WRITE } m;
         let (file, line) = place.source.clone().unwrap();
         assert!(file.ends_with("program.bpf.c"), "{file}");
         let lines = super::HEAD.lines().count() as u32;
-        assert_eq!(line, lines + 5, "{place:?}");
-        assert!(place.text.starts_with("out ="), "{}", place.text);
+        // A compiler may move what needs no order to where the function begins.
+        let at = line - lines;
+        let sure = what.starts_with("t->") && what != "t->in";
+        assert!(at == 5 || (at == 4 && !sure), "{what}: {place:?}");
+        assert!(
+            at != 5 || place.text.starts_with("out ="),
+            "{what}: {place:?}"
+        );
         (first.name, first.reason, first.instead.unwrap_or_default())
     };
     let strings = |t: (&str, &str, &str)| (t.0.to_owned(), t.1.to_owned(), t.2.to_owned());
