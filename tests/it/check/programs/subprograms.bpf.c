@@ -1,5 +1,5 @@
 // Relocations in functions that programs call: static and global, guarded where they are called or where they ask,
-// by a constant argument, and shared by programs of which only one guards.
+// given as callbacks, and shared by programs of which only one guards.
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
