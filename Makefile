@@ -11,16 +11,24 @@ CARGOFLAGS ?=
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build the core, publish this machine's kernel to ./btfleet-store, show its vmlinux.h
 	@hack/run.sh
 
 .PHONY: test
-test: ## every test (it installs the compilers and builds the servers they need)
+test: test-it test-libbpf ## every test (it installs the compilers and builds the servers they need)
+
+.PHONY: test-it
+test-it: ## every test but those that need libbpf
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
+
+.PHONY: test-libbpf
+test-libbpf: ## our CO-RE verdicts beside libbpf's own
+	@hack/need.sh libbpf
+	cargo test --no-fail-fast $(CARGOFLAGS) --manifest-path tests/libbpf/Cargo.toml -- --show-output
 
 .PHONY: model
 model: ## search the model of collection with larger bounds than `make test` does
@@ -64,4 +72,4 @@ lint: ## format check, clippy and docs, warnings being errors
 .PHONY: clean
 clean: ## remove what was built (./btfleet-store stays)
 	cargo clean
-	rm -rf benches/dump/target fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf benches/dump/target tests/libbpf/target fuzz/target fuzz/corpus fuzz/artifacts
