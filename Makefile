@@ -22,6 +22,11 @@ test: ## every test (it installs the compilers and builds the servers they need)
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
 
+.PHONY: screenshots
+screenshots: ## the pictures of the pages in docs/screenshots, taken anew by the tests
+	@hack/need.sh test
+	BTFLEET_SCREENSHOTS=docs/screenshots cargo test $(CARGOFLAGS) --test it -- page::
+
 .PHONY: model
 model: ## search the model of collection with larger bounds than `make test` does
 	BTFLEET_MODEL=large cargo test $(CARGOFLAGS) --no-default-features --features cli --test it -- collection --nocapture

@@ -6,3 +6,4 @@ mod enumerators;
 pub mod json;
 mod members;
 mod text;
+pub mod view;

@@ -2,11 +2,13 @@
 
 use super::answer::{self, Accepts, Range};
 use super::blob::{Blob, Blobs, Coding, What};
+use super::browse;
 use super::catalog::Catalog;
 use super::fleet::Fleet;
-use super::list::{Lists, Shown};
+use super::list::{Known, Lists, Shown};
 use super::metrics::Metrics;
 use super::openapi;
+use super::types::Types;
 use crate::artifact::{Arch, BtfDigest, Generator, KernelId, Release};
 use crate::cluster::node::may_be_written;
 use crate::consumer::wire::{Kind, NodeKernel, Problem};
@@ -36,21 +38,23 @@ pub(super) const MAX_TYPE_NAME: usize = 128;
 #[derive(Debug)]
 pub(super) struct App {
     pub fleet: Option<Arc<Fleet>>,
+    pub known: Known,
+    pub types: Types,
     pub blobs: Arc<Blobs>,
     pub catalog: Catalog,
     pub lists: Lists,
     pub metrics: Metrics,
 }
 
-type Shared = State<Arc<App>>;
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Shared = State<Arc<App>>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
 /// All routes but health's.
 pub(super) fn routes(app: Arc<App>) -> Router {
     let node = "/v1/nodes/{node}";
     let kernel = "/v1/kernels/{kernel}";
     Router::new()
-        .route("/", get(home))
+        .merge(browse::routes())
         .route("/openapi.json", get(description))
         .route(&format!("{node}/manifest"), get(node_manifest))
         .route(&format!("{node}/vmlinux.h"), get(node_header))
@@ -85,6 +89,12 @@ fn label(path: &str) -> &'static str {
     let leaf = parts.nth(1);
     match (first, leaf) {
         ([Some(""), None], _) => "/",
+        ([Some("assets"), Some(_)], None) => "/assets",
+        ([Some("nodes"), None], _) => "/nodes",
+        ([Some("kernels"), None], _) => "/kernels",
+        ([Some("kernels"), Some(_)], None) => "/kernels/{kernel}",
+        ([Some("kernels"), Some(_)], Some(_)) => "/kernels/{kernel}/types",
+        ([Some("types"), _], _) => "/types",
         ([Some("openapi.json"), None], _) => "/openapi.json",
         ([Some("v1"), Some("kernels")], None) => "/v1/kernels",
         ([Some("v1"), Some("kernels")], Some("vmlinux.h")) => "/v1/kernels/{kernel}/vmlinux.h",
@@ -119,7 +129,7 @@ fn json(kind: &'static str, value: &impl serde::Serialize) -> Response {
     plain(kind, "no-cache", text.into())
 }
 
-fn plain(kind: &'static str, cache: &'static str, bytes: Bytes) -> Response {
+pub(super) fn plain(kind: &'static str, cache: &'static str, bytes: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, cache),
@@ -132,26 +142,16 @@ async fn description() -> Response {
     json("application/json", &openapi::document())
 }
 
-async fn home(State(app): Shared) -> Result<Response, Problem> {
-    let html = app.list(Shown::Page).await?;
-    let mut response = plain("text/html; charset=utf-8", "no-cache", html);
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    let policy = HeaderValue::from_static(policy);
-    let name = header::CONTENT_SECURITY_POLICY;
-    response.headers_mut().insert(name, policy);
-    Ok(response)
-}
-
 // Nodes.
 
 impl App {
     /// A list for everybody who asks at this time.
-    async fn list(&self, shown: Shown) -> Result<Bytes, Problem> {
+    pub(super) async fn list(&self, shown: Shown) -> Result<Bytes, Problem> {
         let listed = match &shown {
             Shown::Kernels(Some(arch), Some(release)) => self.catalog.named(arch, release).await,
             _ => self.catalog.all().await,
         };
-        self.lists.get(shown, listed?, self.fleet.clone()).await
+        self.lists.get(shown, listed, self.known.clone()).await
     }
 
     fn node(&self, name: Name) -> Result<NodeKernel, Problem> {
@@ -166,7 +166,7 @@ impl App {
     }
 }
 
-fn segment(name: Name) -> Result<String, Problem> {
+pub(super) fn segment(name: Name) -> Result<String, Problem> {
     name.map(|Path(name)| name)
         .map_err(|e| Problem::new(Kind::Question, e.body_text()))
 }
@@ -218,7 +218,7 @@ async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Result<Respon
 
 impl App {
     /// The kernel that a path names.
-    async fn kernel(&self, name: Name) -> Result<BtfDigest, Problem> {
+    pub(super) async fn kernel(&self, name: Name) -> Result<BtfDigest, Problem> {
         let name = segment(name)?;
         if let Ok(btf) = name.parse::<BtfDigest>() {
             return Ok(btf);
@@ -259,7 +259,7 @@ fn unknown(name: &dyn std::fmt::Display) -> Problem {
 }
 
 /// Of a kernel that only a path names, what is missing was perhaps never there.
-fn never(btf: &BtfDigest, problem: Problem) -> Problem {
+pub(super) fn never(btf: &BtfDigest, problem: Problem) -> Problem {
     match problem.kind == Kind::Missing.to_string() {
         true => unknown(btf),
         false => problem,
@@ -308,7 +308,7 @@ async fn kernel_btf(
 /// Another boot, another generator, another answer.
 const REVALIDATE: &str = "no-cache";
 
-fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
 }
 

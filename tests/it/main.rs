@@ -23,6 +23,8 @@ mod hostile;
 mod import;
 mod layout_check;
 mod mirror;
+#[cfg(feature = "cluster")]
+mod page;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
@@ -36,3 +38,4 @@ mod store;
 mod store_refs;
 mod support;
 mod tool;
+mod view;
