@@ -44,6 +44,9 @@ impl Record {
     }
 }
 
+/// A node and its name.
+pub type Named = (String, Record);
+
 /// The nodes of a cluster.
 #[derive(Debug)]
 pub struct Fleet {
@@ -205,7 +208,7 @@ impl Fleet {
     }
 
     /// All of them, by name; and since how many seconds the API server has been out of reach, and why.
-    pub fn all(&self) -> (Vec<(String, Record)>, Option<(u64, String)>) {
+    pub fn all(&self) -> (Vec<Named>, Option<(u64, String)>) {
         let inner = self.read();
         let all = inner.nodes.iter();
         let all = all.map(|(name, node)| (name.clone(), node.clone()));

@@ -219,7 +219,7 @@ fn amount(bytes: u64, bits: u64) -> String {
 }
 
 fn offset(place: &Place) -> String {
-    match place.is_bit_field || place.offset % 8 != 0 {
+    match place.is_bit_field || !place.offset.is_multiple_of(8) {
         true => format!("{}:{}", place.offset / 8, place.offset % 8),
         false => (place.offset / 8).to_string(),
     }
