@@ -11,14 +11,17 @@ CARGOFLAGS ?=
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build the core, publish this machine's kernel to ./btfleet-store, show its vmlinux.h
 	@hack/run.sh
 
 .PHONY: test
-test: ## every test (it installs the compilers and builds the servers they need)
+test: test-it test-libbpf ## every test (it installs the compilers and builds the servers they need)
+
+.PHONY: test-it
+test-it: ## every test but those that need libbpf
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
 
@@ -26,6 +29,11 @@ test: ## every test (it installs the compilers and builds the servers they need)
 screenshots: ## the pictures of the pages in docs/screenshots, taken anew by the tests
 	@hack/need.sh test
 	BTFLEET_SCREENSHOTS=docs/screenshots cargo test $(CARGOFLAGS) --test it -- page::
+
+.PHONY: test-libbpf
+test-libbpf: ## our CO-RE verdicts beside libbpf's own
+	@hack/need.sh libbpf
+	cargo test --no-fail-fast $(CARGOFLAGS) --manifest-path tests/libbpf/Cargo.toml -- --show-output
 
 .PHONY: model
 model: ## search the model of collection with larger bounds than `make test` does
@@ -45,6 +53,10 @@ scale: ## the controller on clusters of 5,000 and 50,000 Nodes: SCALE="5000 5000
 bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from nginx: SERVE_ROUNDS=1
 	@hack/need.sh serve
 	@hack/bench-serve.sh
+
+.PHONY: bench-check
+bench-check: ## `btfleet check` of up to 100 objects on up to 100 kernels
+	@hack/bench-check.sh
 
 .PHONY: dist
 dist: ## the binary that ships: static, stripped, fat LTO
@@ -69,4 +81,4 @@ lint: ## format check, clippy and docs, warnings being errors
 .PHONY: clean
 clean: ## remove what was built (./btfleet-store stays)
 	cargo clean
-	rm -rf benches/dump/target fuzz/target fuzz/corpus fuzz/artifacts
+	rm -rf benches/dump/target tests/libbpf/target fuzz/target fuzz/corpus fuzz/artifacts

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # hack/lint.sh {fmt|check|clippy|docs}…: for the package and for those that live inside its folder
-# (benches/dump, examples/aya, fuzz), which are packages of their own so that `cargo test` need not build them.
+# (benches/dump, examples/aya, fuzz, tests/libbpf), which are packages of their own so that `cargo test` need not build them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(.)
-for inner in benches/dump examples/aya fuzz; do
+for inner in benches/dump examples/aya fuzz tests/libbpf; do
   if [ -e "$inner/Cargo.toml" ]; then packages+=("$inner"); fi
 done
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a task needs and this machine lacks: hack/need.sh {run|test|bench|serve|fuzz|dist}…
+# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist}…
 # Debian and Ubuntu: by apt-get, as root or with a sudo that asks for no password. Elsewhere, or
 # without those rights, it says in one message what is missing and exits with 1.
 set -euo pipefail
@@ -67,7 +67,7 @@ for_run() {
   [ -r /sys/kernel/btf/vmlinux ] || need zstd have zstd
 }
 
-for_test() {
+for_compilers() {
   for_build
   # The compilers that every header is tried with.
   local compiler
@@ -76,13 +76,17 @@ for_test() {
     update_apt_once
     if known_to_apt "$compiler"; then packages+=("$compiler"); else nowhere+=("$compiler"); fi
   done
+  # What programs include beside vmlinux.h.
+  need libbpf-dev header bpf/bpf_helpers.h
+  need linux-libc-dev header linux/errno.h
+}
+
+for_test() {
+  for_compilers
   need binutils have objcopy # puts BTF into ELF files
   need python3 have python3 # the layout check beside the checkout, where there is one
   need gcc-arm-linux-gnueabihf have arm-linux-gnueabihf-gcc # 32-bit kernels' headers
   need libc6-dev-armhf-cross test -e /usr/arm-linux-gnueabihf/include/stdint.h
-  # What programs include beside vmlinux.h.
-  need libbpf-dev header bpf/bpf_helpers.h
-  need linux-libc-dev header linux/errno.h
   # The servers that the tests start: setpriv ties them to the test's process, flock keeps two builds apart.
   need util-linux eval 'have setpriv && have flock'
   need curl have curl # signs requests to the S3 server, apart from our own code
@@ -116,7 +120,16 @@ for_side_by_side() {
 for_bench() {
   for_build
   for_side_by_side
-  # libbpf, which the benchmark builds from its crate, links to these.
+  libbpf_links_to
+}
+
+for_libbpf() {
+  for_compilers
+  libbpf_links_to
+}
+
+# libbpf is built from its crate.
+libbpf_links_to() {
   need make have make
   need pkg-config have pkg-config
   need libelf-dev header libelf.h
@@ -162,8 +175,8 @@ install_packages() {
 cargo_is_there
 for task in "$@"; do
   case $task in
-    run | test | bench | serve | fuzz | dist) "for_$task" ;;
-    *) echo "usage: hack/need.sh {run|test|bench|serve|fuzz|dist}…" >&2; exit 2 ;;
+    run | test | libbpf | bench | serve | fuzz | dist) "for_$task" ;;
+    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist}…" >&2; exit 2 ;;
   esac
 done
 [ ${#packages[@]} = 0 ] || install_packages

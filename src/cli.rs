@@ -10,7 +10,8 @@ use std::path::PathBuf;
 /// them as the C header that eBPF programs include, publishes BTF and header in a store, and reads them
 /// back, checked.
 ///
-/// Exit codes: 0 done, 1 failed (or: something was found), 2 wrong usage. `diff` has its own.
+/// Exit codes: 0 done, 1 failed (or: something was found), 2 wrong usage. `diff` and `check` have
+/// their own.
 #[derive(Parser, Debug)]
 #[command(name = "btfleet", version, max_term_width = 100)]
 pub struct Cli {
@@ -26,6 +27,8 @@ pub enum Command {
     Kernels(Kernels),
     Get(Get),
     Diff(Diff),
+    Check(Check),
+    Minimize(Minimize),
     Mirror(Mirror),
     Import(Import),
     Store(Stores),
@@ -333,6 +336,90 @@ pub struct Diff {
     /// Text to read, or JSON for other programs (docs/json.md).
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: TextFormat,
+}
+
+/// Check whether eBPF objects are CO-RE compatible with kernels, before anything is deployed.
+///
+/// Resolves every CO-RE relocation of every program as libbpf does, and looks up what programs name: fentry, fexit,
+/// tp_btf, iter, LSM and struct_ops targets, kfuncs, kernel variables. A program
+///   resolves   has all that it asks for;
+///   guarded    asks for something missing only in code that this kernel never reaches;
+///   unknown    asks for what BTF does not tell (a module's function, a fmod_ret target, an option);
+///   fails      asks for what is not there.
+/// That a program is compatible does not say that the kernel will load it.
+///
+/// Without a kernel among the inputs: those of --store, else of the cluster if one is known, with the number of
+/// nodes, else of ./btfleet-store.
+///
+/// Exit codes: 0 nothing selected fails, 1 something does, 2 trouble: something could not be read.
+///
+/// Examples:
+///   btfleet check probe.bpf.o                           every kernel of the cluster
+///   btfleet check probe.bpf.o --store s3://kernels/btf  every kernel of a store
+///   btfleet check probe.bpf.o /sys/kernel/btf/vmlinux   this machine's
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct Check {
+    /// eBPF objects, and kernels: BTF files, or names as `get` takes them.
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<String>,
+
+    /// Only these programs count, by the names of their functions. By default all but those of SEC("?...").
+    #[arg(long = "program", value_name = "NAME")]
+    pub programs: Vec<String>,
+
+    /// Exit with 1 also where a verdict is unknown.
+    #[arg(long)]
+    pub strict: bool,
+
+    /// A table, JSON (docs/json.md), or JUnit XML for CI.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub output: CheckFormat,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheckFormat {
+    /// For people.
+    Table,
+    /// For other programs.
+    Json,
+    /// For CI.
+    Junit,
+}
+
+/// Write the small BTF that eBPF objects need of each kernel.
+///
+/// For kernels that have no BTF of their own, or to ship with a program: of the megabytes of a kernel's BTF it keeps
+/// what the objects' CO-RE relocations look at, and each gets the same value from it as from the whole. It is what
+/// `bpftool gen min_core_btf` makes, for many kernels at once.
+///
+/// A kernel of a store or cluster becomes DIR/ARCH/RELEASE.btf for each release that it is known by (ARCH as BTFHub
+/// has it: x86_64, arm64), a file NAME.btf or NAME becomes DIR/NAME.btf.
+///
+/// Kernels are those among the inputs; without any, as for `check`.
+#[derive(Args, Debug)]
+pub struct Minimize {
+    /// eBPF objects, and kernels: BTF files, or names as `get` takes them.
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<String>,
+
+    /// The folder to write to; it is made if it is not there.
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
 }
 
 /// Copy kernels from one store to another: for a site that cannot reach the first.

@@ -19,9 +19,9 @@ fn main() -> ExitCode {
         return command::complete(&words).unwrap_or(ExitCode::FAILURE);
     }
     let cli = parse(called == "kubectl-btfleet");
-    // `diff` keeps 1 for "they differ".
+    // These keep 1 for what they found.
     let trouble = match &cli.command {
-        cli::Command::Diff(_) => 2,
+        cli::Command::Diff(_) | cli::Command::Check(_) => 2,
         _ => 1,
     };
     match command::run(cli.command) {

@@ -6,8 +6,10 @@ mod compress;
 mod digest;
 mod key;
 mod manifest;
+mod report;
 
 pub use compress::{BlobError, MAX_BLOB, check, compress, compressed_limit, decompress};
 pub use digest::{BtfDigest, Generator, HeaderDigest, KernelId, NameError, Parts};
 pub use key::{Arch, Key, Object, Owner, Release};
 pub use manifest::{Manifest, ManifestError, Order};
+pub use report::{CheckReport, Counts, FindingReport, KernelReport, ObjectReport, ProgramReport};

@@ -412,7 +412,7 @@ fn has_long(strings: &[u8]) -> bool {
 const MAX_NAME: usize = 2048;
 
 /// The names under which compilers call C's `long` in debug information.
-fn is_long(name: &[u8]) -> bool {
+pub(crate) fn is_long(name: &[u8]) -> bool {
     const NAMES: [&[u8]; 8] = [
         b"long",
         b"long int",

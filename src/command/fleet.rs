@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, MAX_BLOB, Release};
 use btfleet::btf::Btf;
 use btfleet::cluster::watch::each;
-use btfleet::cluster::{KernelHeader, Node, State};
+use btfleet::cluster::{KernelHeader, KernelHeaderStatus, Node, State};
 use btfleet::store::{Store, read};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -65,6 +65,36 @@ pub async fn find(args: &cli::Cluster, store: &cli::Store, name: &str) -> Result
         }
     };
     Ok(Some(Kernel { btf, header, from }))
+}
+
+/// All kernels of the cluster's inventory. `None` if the cluster was not asked: a store was named, or no cluster is known
+/// here.
+pub async fn all(
+    args: &cli::Cluster,
+    store: &cli::Store,
+) -> Result<Option<Vec<(Kernel, KernelHeaderStatus)>>> {
+    if store.store.is_some() {
+        return Ok(None);
+    }
+    let Some(client) = inventory::cluster(args).await? else {
+        return Ok(None);
+    };
+    inventory::say(args);
+    let mut found = Vec::new();
+    let request = Request::new("/apis/btfleet.dev/v1alpha1/kernelheaders");
+    let add = |kernel: KernelHeader| {
+        if let Some(btf) = kernel.btf() {
+            let from = From::Server(client.clone(), format!("kernels/{btf}"));
+            let header = None;
+            found.push((
+                Kernel { btf, header, from },
+                kernel.status.unwrap_or_default(),
+            ));
+        }
+    };
+    let listed = each(&client, &request, ListParams::default(), add).await;
+    listed.context("cannot list KernelHeaders")?;
+    Ok(Some(found))
 }
 
 /// What a Node says runs there, if that can be relied on.
@@ -171,6 +201,11 @@ fn fits(
 }
 
 impl Kernel {
+    /// Which it is.
+    pub fn digest(&self) -> BtfDigest {
+        self.btf
+    }
+
     /// Its BTF, checked.
     pub async fn btf(&self) -> Result<Bytes> {
         let bytes = match &self.from {

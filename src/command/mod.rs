@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
+mod check;
 #[cfg(feature = "cluster")]
 mod cleanup;
 #[cfg(feature = "cluster")]
@@ -27,6 +28,7 @@ mod input;
 #[cfg(feature = "cluster")]
 mod inventory;
 mod kernels;
+mod minimize;
 mod mirror;
 mod name;
 #[cfg(feature = "cluster")]
@@ -37,8 +39,8 @@ mod publish;
 mod room;
 #[cfg(feature = "cluster")]
 mod serve;
+mod sources;
 mod store;
-#[cfg(feature = "cluster")]
 mod table;
 mod verify;
 
@@ -59,6 +61,8 @@ pub fn run(command: Command) -> Result<ExitCode> {
         Command::Kernels(args) => wait(kernels::run(&args)),
         Command::Get(args) => wait(get::run(&args)),
         Command::Diff(args) => wait(diff::run(&args)),
+        Command::Check(args) => wait(check::run(&args)),
+        Command::Minimize(args) => wait(minimize::run(&args)),
         Command::Mirror(args) => wait(mirror::run(&args)),
         Command::Import(args) => wait(import::run(&args)),
         Command::Store(args) => wait(store::run(&args.task)),

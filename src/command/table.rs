@@ -23,6 +23,7 @@ pub fn table(lines: &[Vec<String>]) -> String {
 }
 
 /// How long ago something was, as kubectl has it: 45s, 12m, 3h20m, 5d.
+#[cfg(feature = "cluster")]
 pub fn age(seconds: i64) -> String {
     let s = seconds.max(0);
     let (m, h, d) = (s / 60, s / 3600, s / 86400);
@@ -52,6 +53,7 @@ mod tests {
         assert_eq!(table(&[]), "");
     }
 
+    #[cfg(feature = "cluster")]
     #[test]
     fn ages_are_kubectls() {
         for (seconds, text) in [

@@ -397,6 +397,32 @@ fn a_nodes_header_and_btf_are_read_without_a_port_forward_and_checked() {
     assert_eq!(differ.status.code(), Some(1));
     assert!(out(&differ).contains("get-other"), "{}", out(&differ));
 
+    // Every kernel of the inventory, with how many nodes run it; or the one that a node runs.
+    let source = "__attribute__((section(\"kprobe\"))) int probe(void *c) { return 0; }";
+    let object = crate::tool::compile_bpf(host.dir.path(), "probe", source);
+    let object = object.display().to_string();
+    // (Other tests' kernels are in the inventory too, and their BTF nowhere: that is told, and no more.)
+    let own = host.annotation("btf-digest").unwrap();
+    for (kernels, nodes, code) in [
+        (&[][..], json!(1), None),
+        (&["node/get-node"], Value::Null, Some(0)),
+    ] {
+        let checked = ask(&[&["check", "-o", "json", &object], kernels].concat());
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(
+            code.is_none_or(|code| checked.status.code() == Some(code)),
+            "{said}"
+        );
+        let checked: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        let mut all = checked["kernels"].as_array().unwrap().iter();
+        let kernel = all.find(|k| k["btfDigest"] == own.as_str()).unwrap();
+        assert_eq!(kernel["nodes"], nodes, "{kernel}");
+        assert_eq!(
+            kernel["objects"][0]["programs"][0]["verdict"], "resolves",
+            "{kernel}"
+        );
+    }
+
     // A server that lies is found out, and nothing is written.
     host.edit(
         json!({"annotations": {"btfleet.dev/header-digest": format!("sha256:{}", "0".repeat(64))}}),
