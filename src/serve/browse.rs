@@ -37,6 +37,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/kernels/{kernel}/types", get(types_of))
         .route("/kernels/{kernel}/types/{class}/{name}", get(type_of))
         .route("/types", get(types))
+        .route("/check", get(check))
         .route("/types/{class}/{name}", get(everywhere))
         .route("/assets/style.css", get(style))
         .route("/assets/script.js", get(script))
@@ -111,7 +112,7 @@ async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Response {
 }
 
 impl App {
-    async fn seen(&self) -> Seen {
+    pub(super) async fn seen(&self) -> Seen {
         self.known.seen(self.catalog.all().await)
     }
 }
@@ -168,6 +169,11 @@ async fn kernel_page(app: &App, name: Name) -> Result<String, Problem> {
         others: others.map(|k| (k.id, k.name)).collect(),
         troubles,
     }))
+}
+
+async fn check(State(app): Shared) -> Response {
+    let seen = app.seen().await;
+    html(page::check(seen.kernels.len(), &seen.troubles).into())
 }
 
 /// What is asked of the type browser.

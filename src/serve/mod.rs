@@ -8,6 +8,7 @@ mod blob;
 mod browse;
 mod cache;
 mod catalog;
+mod check;
 mod fleet;
 mod inventory;
 mod list;
@@ -25,6 +26,7 @@ use crate::ops::{self, Backoff, Probe, Pulse, Shutdown};
 use crate::store::Store;
 use blob::Blobs;
 use catalog::Catalog;
+use check::Checks;
 use fleet::Fleet;
 use inventory::Inventory;
 use kube::Client;
@@ -79,6 +81,7 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: Shutdown) {
             inventory: inventory.clone(),
         },
         types: Types::new(blobs.clone(), &metrics),
+        checks: Checks::new(blobs.clone()),
         blobs: blobs.clone(),
         lists: Lists::new(blobs.held(), parts.store.place(), metrics.clone()),
         catalog: Catalog::new(parts.store, metrics.clone()),

@@ -4,6 +4,7 @@ use super::answer::{self, Accepts, Range};
 use super::blob::{Blob, Blobs, Coding, What};
 use super::browse;
 use super::catalog::Catalog;
+use super::check::{Checks, MAX_OBJECT, SENDING};
 use super::fleet::Fleet;
 use super::list::{Known, Lists, Shown};
 use super::metrics::Metrics;
@@ -16,12 +17,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::body::HttpBody as _;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -40,6 +41,7 @@ pub(super) struct App {
     pub fleet: Option<Arc<Fleet>>,
     pub known: Known,
     pub types: Types,
+    pub checks: Checks,
     pub blobs: Arc<Blobs>,
     pub catalog: Catalog,
     pub lists: Lists,
@@ -60,6 +62,13 @@ pub(super) fn routes(app: Arc<App>) -> Router {
         .route(&format!("{node}/vmlinux.h"), get(node_header))
         .route(&format!("{node}/vmlinux.btf"), get(node_btf))
         .route("/v1/kernels", get(kernels))
+        .route(
+            "/v1/check",
+            post(check).fallback(async || {
+                let problem = Problem::new(Kind::Method, "an object is sent here by POST");
+                ([(header::ALLOW, "POST")], problem)
+            }),
+        )
         .route(&format!("{kernel}/manifest"), get(kernel_manifest))
         .route(&format!("{kernel}/vmlinux.h"), get(kernel_header))
         .route(&format!("{kernel}/vmlinux.btf"), get(kernel_btf))
@@ -68,6 +77,7 @@ pub(super) fn routes(app: Arc<App>) -> Router {
             let problem = Problem::new(Kind::Method, "only GET and HEAD are known here");
             ([(header::ALLOW, "GET, HEAD")], problem)
         })
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), measured))
         .with_state(app)
 }
@@ -96,6 +106,8 @@ fn label(path: &str) -> &'static str {
         ([Some("kernels"), Some(_)], Some(_)) => "/kernels/{kernel}/types",
         ([Some("types"), _], _) => "/types",
         ([Some("openapi.json"), None], _) => "/openapi.json",
+        ([Some("v1"), Some("check")], None) => "/v1/check",
+        ([Some("check"), None], _) => "/check",
         ([Some("v1"), Some("kernels")], None) => "/v1/kernels",
         ([Some("v1"), Some("kernels")], Some("vmlinux.h")) => "/v1/kernels/{kernel}/vmlinux.h",
         ([Some("v1"), Some("kernels")], Some("vmlinux.btf")) => "/v1/kernels/{kernel}/vmlinux.btf",
@@ -301,6 +313,43 @@ async fn kernel_btf(
     let btf = app.kernel(name).await?;
     let sent = send(&app, &What::Btf(btf), None, &headers, REVALIDATE).await;
     sent.map_err(|e| never(&btf, e))
+}
+
+/// An object, held against the kernels that are known here: the answer is that of `btfleet check -o json`.
+async fn check(
+    State(app): Shared,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (mut selected, mut name) = (Vec::new(), "object".to_owned());
+    for (key, value) in pairs(query.as_deref()) {
+        match key.as_str() {
+            "program" => selected.push(value),
+            "name" => name = value,
+            _ => {
+                let why = "only program and name may be asked for";
+                return Err(Problem::new(Kind::Question, why));
+            }
+        }
+    }
+    let sent = tokio::time::timeout(SENDING, axum::body::to_bytes(body, MAX_OBJECT)).await;
+    let object = match sent {
+        Ok(Ok(object)) => object,
+        Ok(Err(_)) => {
+            let most = MAX_OBJECT >> 20;
+            let why = format!("an object of at most {most} MiB is taken");
+            return Err(Problem::new(Kind::Body, why));
+        }
+        Err(_) => {
+            return Err(Problem::new(
+                Kind::Question,
+                "the object did not arrive in time",
+            ));
+        }
+    };
+    let kernels = app.seen().await.kernels;
+    let report = app.checks.check(object, &name, selected, kernels).await?;
+    Ok(json("application/json", &report))
 }
 
 // What both have.

@@ -1,6 +1,7 @@
 //! The inventory as pages, for people: HTML that works without a script, whose every name is escaped by the template
 //! language. What is shown comes from `model` and `table`, which are pure.
 
+mod check;
 mod kernel;
 mod lists;
 pub(super) mod model;
@@ -8,6 +9,7 @@ mod overview;
 pub(super) mod table;
 mod types;
 
+pub use check::check;
 pub use kernel::{Detail, kernel};
 pub use lists::{kernels, nodes};
 pub use overview::{Overview, overview};
@@ -34,13 +36,15 @@ pub enum Part {
     Nodes,
     Kernels,
     Types,
+    Check,
 }
 
-const PARTS: [(Part, &str, &str); 4] = [
+const PARTS: [(Part, &str, &str); 5] = [
     (Part::Overview, "", "Overview"),
     (Part::Nodes, "nodes", "Nodes"),
     (Part::Kernels, "kernels", "Kernels"),
     (Part::Types, "types", "Types"),
+    (Part::Check, "check", "Check"),
 ];
 
 /// A whole page. `up` leads from it to the root: the site may lie under a path of a proxy's.

@@ -2,6 +2,8 @@
 
 use super::browser::{Browser, ENTER, TAB};
 use super::{EVIL, Fleet, judge};
+use crate::support::fixtures::fixture;
+use crate::tool::{compile_bpf, file, succeed};
 use serde_json::json;
 
 #[test]
@@ -12,6 +14,7 @@ fn the_fleet_is_seen_searched_and_browsed() {
     tables(&fleet, &browser);
     kernel(&fleet, &browser);
     types(&fleet, &browser);
+    an_object_is_checked(&fleet, &browser);
     keys(&fleet, &browser);
     dark(&fleet, &browser);
     without_a_script(&fleet, &browser);
@@ -262,4 +265,55 @@ fn api_server_away(fleet: &Fleet, browser: &Browser) {
     assert!(browser.text("main").contains("4\nReady"));
     judge(browser, "api-server-away");
     fleet.plane.start_api_server();
+}
+
+const PROGRAM: &str = r#"
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+char LICENSE[] SEC("license") = "GPL";
+struct task_struct___gone { long nobody; } __attribute__((preserve_access_index));
+SEC("raw_tp/x") int good(void *c) { return BPF_CORE_READ((struct task_struct *)c, pid); }
+SEC("raw_tp/x") int bad(void *c) { return BPF_CORE_READ((struct task_struct___gone *)c, nobody); }
+"#;
+
+fn an_object_is_checked(fleet: &Fleet, browser: &Browser) {
+    let dir = tempfile::tempdir().unwrap();
+    let kernel = file(dir.path(), "k.btf", &fixture("x86_64-6.18").btf);
+    let header = dir.path().join("vmlinux.h");
+    let args = [
+        "dump",
+        kernel.to_str().unwrap(),
+        "-o",
+        header.to_str().unwrap(),
+    ];
+    succeed(dir.path(), args);
+    let object = compile_bpf(dir.path(), "probe.bpf", PROGRAM);
+
+    browser.open(&fleet.url("/check"));
+    browser.write("#object", object.to_str().unwrap());
+    browser.click("form#check button");
+    browser.wait("the table", || {
+        browser.text("#results").contains("2 fails, 2 resolves")
+    });
+    let text = browser.text("#results");
+    for words in [
+        "task_struct has no nobody",
+        "probe.bpf.c:8",
+        "7.2.13+deb14-amd64",
+    ] {
+        assert!(text.contains(words), "{words:?} in {text}");
+    }
+    judge(browser, "check");
+    // Dropped, as from a folder's window.
+    browser.open(&fleet.url("/check"));
+    browser.run(
+        "const files = new DataTransfer(); files.items.add(new File(['no object'], 'note.txt'));
+         document.getElementById('check').dispatchEvent(new DragEvent('drop', {dataTransfer: files, bubbles: true, cancelable: true}))",
+    );
+    browser.wait("a clear no", || {
+        browser.text("#results").contains("no eBPF object")
+    });
+    // That is a 422, of which browsers complain.
+    browser.complaints();
 }
