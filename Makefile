@@ -25,6 +25,11 @@ test-it: ## every test but those that need libbpf
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
 
+.PHONY: screenshots
+screenshots: ## the pictures of the pages in docs/screenshots, taken anew by the tests
+	@hack/need.sh test
+	BTFLEET_SCREENSHOTS=docs/screenshots cargo test $(CARGOFLAGS) --test it -- page::
+
 .PHONY: test-libbpf
 test-libbpf: ## our CO-RE verdicts beside libbpf's own
 	@hack/need.sh libbpf

@@ -93,6 +93,11 @@ for_test() {
   # Tries the server against its description, from a venv of its own.
   need python3-venv python3 -c 'import ensurepip, venv'
   need bpftrace have bpftrace # examples/bpftrace
+  # The pages are looked at in a real browser, and judged by axe-core.
+  need chromium have chromium
+  need chromium-driver have chromedriver
+  need fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
+  need npm have npm
   for_side_by_side
 }
 
@@ -178,5 +183,6 @@ done
 if [[ " $* " == *" test "* ]]; then
   servers
   hack/schemathesis.sh
+  hack/axe.sh >/dev/null
 fi
 [ ${#nowhere[@]} = 0 ] || echo "this distribution has no ${nowhere[*]}: the tests that need them cannot run here" >&2

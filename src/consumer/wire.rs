@@ -135,11 +135,15 @@ pub enum Kind {
     Busy,
     /// The blob is larger than this server holds.
     TooLarge,
+    /// What was sent to be checked is larger than what is taken.
+    Body,
+    /// What was sent to be checked is no eBPF object.
+    NoObject,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 23] = [
+    pub const ALL: [Kind; 25] = [
         Kind::NoRoute,
         Kind::Method,
         Kind::Question,
@@ -163,6 +167,8 @@ impl Kind {
         Kind::Damaged,
         Kind::Busy,
         Kind::TooLarge,
+        Kind::Body,
+        Kind::NoObject,
     ];
 
     /// One word, status, title, and after how many seconds the same may work.
@@ -191,6 +197,8 @@ impl Kind {
             Kind::Damaged => ("damaged", 503, "The store's bytes are wrong", Some(10)),
             Kind::Busy => ("busy", 503, "Too much to do", Some(1)),
             Kind::TooLarge => ("too-large", 507, "Larger than this server holds", None),
+            Kind::Body => ("body", 413, "More was sent than is taken", None),
+            Kind::NoObject => ("no-object", 422, "This is no eBPF object", None),
         }
     }
 

@@ -8,3 +8,4 @@ pub mod json;
 mod members;
 pub mod minimize;
 mod text;
+pub mod view;

@@ -137,6 +137,12 @@ impl Blobs {
         .boxed()
     }
 
+    /// A kernel's BTF, for one look at it: it pushes nothing out.
+    pub(super) async fn btf_once(&self, digest: &BtfDigest) -> Result<Bytes, Problem> {
+        let btf = read::btf(&*self.store, digest, Some(self.limit));
+        self.read("btf", btf).await
+    }
+
     /// What all of them may hold together.
     pub(super) fn held(&self) -> Arc<Held> {
         self.held.clone()
@@ -265,7 +271,7 @@ impl Blobs {
     }
 
     /// Work for the processor, where nothing waits for the thread.
-    async fn work<T: Send + 'static>(
+    pub(super) async fn work<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {

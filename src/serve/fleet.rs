@@ -30,6 +30,23 @@ pub struct Record {
     told: bool,
 }
 
+#[cfg(test)]
+impl Record {
+    /// One that was not told.
+    pub fn of(state: State, release: &str, arch: &str) -> Record {
+        Record {
+            state,
+            boot_id: String::new(),
+            release: release.to_owned(),
+            arch: arch.to_owned(),
+            told: false,
+        }
+    }
+}
+
+/// A node and its name.
+pub type Named = (String, Record);
+
 /// The nodes of a cluster.
 #[derive(Debug)]
 pub struct Fleet {
@@ -188,6 +205,21 @@ impl Fleet {
         let first = troubled.chain(ready).take(most);
         let first = first.map(|(name, node)| (name.clone(), node.clone()));
         (counts, first.collect())
+    }
+
+    /// All of them, by name; and since how many seconds the API server has been out of reach, and why.
+    pub fn all(&self) -> (Vec<Named>, Option<(u64, String)>) {
+        let inner = self.read();
+        let all = inner.nodes.iter();
+        let all = all.map(|(name, node)| (name.clone(), node.clone()));
+        let trouble = match &inner.trouble {
+            Some((since, last, why)) if last.elapsed() < WORKS => {
+                Some((since.elapsed().as_secs(), why.clone()))
+            }
+            _ if !inner.is_known => Some((0, "the nodes are not listed yet".to_owned())),
+            _ => None,
+        };
+        (all.collect(), trouble)
     }
 
     /// Brings the metrics to what is known.

@@ -2,9 +2,12 @@
 
 use super::cache::{Cache, Held, Weighed};
 use super::catalog::Listed;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Record};
+use super::inventory::Inventory;
 use super::metrics::Metrics;
-use super::page;
+use super::page::model::{self, KernelRow, NodeRow};
+use super::page::table::{self, Query};
+use super::page::{self, Overview};
 use crate::artifact::{Arch, BtfDigest, Release};
 use crate::consumer::wire::{KernelList, KernelName, ListedKernel, Problem};
 use bytes::Bytes;
@@ -20,8 +23,12 @@ const LOADS: usize = 16;
 /// What is listed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Shown {
-    /// The inventory, for people.
-    Page,
+    /// The first page.
+    Overview,
+    /// A table of nodes, for people.
+    NodeTable(Query),
+    /// A table of kernels, for people.
+    KernelTable(Query),
     /// Kernels of an arch and a release, of one of them, or all.
     Kernels(Option<Arch>, Option<Release>),
 }
@@ -54,31 +61,117 @@ impl Lists {
         }
     }
 
-    /// A list as it was at most a second ago.
+    /// A list as it was at most a second ago. Where the store could not be listed, `listed` says why: a page shows the
+    /// rest.
     ///
     /// # Errors
     /// There is too much to do.
     pub async fn get(
         &self,
         shown: Shown,
-        listed: Arc<Listed>,
-        fleet: Option<Arc<Fleet>>,
+        listed: Result<Arc<Listed>, Problem>,
+        known: Known,
     ) -> Result<Bytes, Problem> {
         let key = (shown.clone(), self.began.elapsed().as_secs());
         let (held, place) = (self.held.clone(), self.place.clone());
         let write = || async move {
-            let written = tokio::task::spawn_blocking(move || match shown {
-                Shown::Page => page::inventory(&place, fleet.as_deref(), &listed).into_bytes(),
+            let write = move || match shown {
                 Shown::Kernels(arch, release) => {
-                    let running = fleet.map(|fleet| fleet.kernels());
-                    json(&listed, running.as_ref(), arch.as_ref(), release.as_ref())
+                    let running = known.fleet.map(|fleet| fleet.kernels());
+                    json(&*listed?, running.as_ref(), arch.as_ref(), release.as_ref())
                 }
-            });
-            let written = written.await.expect("writing a list does not panic");
+                page => Ok(known.seen(listed).page(&page, &place).into_bytes()),
+            };
+            let written = tokio::task::spawn_blocking(write).await;
+            let written = written.expect("writing a list does not panic")?;
             Ok(Written(held.hold(written)))
         };
         let written = self.cache.get(key, write).await;
         written.map(|w| w.0.clone()).map_err(|e| (*e).clone())
+    }
+}
+
+/// Who knows the cluster; nobody does for a store alone.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub fleet: Option<Arc<Fleet>>,
+    pub inventory: Option<Arc<Inventory>>,
+}
+
+/// All that is known at this moment.
+pub(super) struct Seen {
+    pub nodes: Option<Vec<(String, Record)>>,
+    pub kernels: Vec<KernelRow>,
+    pub troubles: Vec<String>,
+}
+
+impl Known {
+    /// All that is known, together with what the store lists.
+    pub fn seen(&self, listed: Result<Arc<Listed>, Problem>) -> Seen {
+        let mut troubles = Vec::new();
+        let listed = listed.unwrap_or_else(|problem| {
+            troubles.push(format!(
+                "The store cannot be listed now: {}. Kernels that no node runs are not shown.",
+                problem.detail
+            ));
+            Arc::default()
+        });
+        let nodes = self.fleet.as_ref().map(|fleet| {
+            let (nodes, trouble) = fleet.all();
+            if let Some((seconds, why)) = trouble {
+                troubles.push(match nodes.is_empty() {
+                    true => format!("The cluster's nodes are not known yet: {why}."),
+                    false => format!(
+                        "The API server has been out of reach for {seconds} s: {why}. This is what was known before."
+                    ),
+                });
+            }
+            nodes
+        });
+        let said = self.inventory.as_ref().map(|inventory| inventory.all());
+        let (said, trouble) = said.unwrap_or_default();
+        if let Some(why) = trouble {
+            troubles.push(format!(
+                "What the controller says of the kernels is not known, or of before: {why}."
+            ));
+        }
+        let kernels = model::kernels(&listed, nodes.as_deref(), &said);
+        Seen {
+            nodes,
+            kernels,
+            troubles,
+        }
+    }
+}
+
+impl Seen {
+    fn page(self, shown: &Shown, place: &str) -> String {
+        match shown {
+            Shown::NodeTable(query) => {
+                let rows = model::nodes(self.nodes.unwrap_or_default());
+                let page = table::answer(rows, query, &NodeRow::COLUMNS);
+                page::nodes(&page, query, &self.troubles)
+            }
+            Shown::KernelTable(query) => {
+                let page = table::answer(self.kernels, query, &KernelRow::COLUMNS);
+                page::kernels(&page, query, &self.troubles)
+            }
+            _ => {
+                let nodes = self.nodes.as_deref().unwrap_or_default();
+                let mut states = BTreeMap::new();
+                for (_, record) in nodes {
+                    *states.entry(record.state.word()).or_default() += 1;
+                }
+                page::overview(&Overview {
+                    store: place.to_owned(),
+                    attention: model::attention(nodes, &self.kernels),
+                    saved: model::saved(&self.kernels),
+                    states: self.nodes.is_some().then_some(states),
+                    kernels: self.kernels,
+                    troubles: self.troubles,
+                })
+            }
+        }
     }
 }
 
@@ -87,7 +180,7 @@ fn json(
     running: Option<&BTreeMap<BtfDigest, usize>>,
     arch: Option<&Arch>,
     release: Option<&Release>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Problem> {
     let none = BTreeSet::new();
     let mut all: BTreeMap<BtfDigest, &BTreeSet<KernelName>> = listed
         .kernels
@@ -120,5 +213,5 @@ fn json(
     let list = KernelList { kernels, truncated };
     let mut text = serde_json::to_vec_pretty(&list).expect("a list is always JSON");
     text.push(b'\n');
-    text
+    Ok(text)
 }

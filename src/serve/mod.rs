@@ -5,9 +5,12 @@
 
 mod answer;
 mod blob;
+mod browse;
 mod cache;
 mod catalog;
+mod check;
 mod fleet;
+mod inventory;
 mod list;
 mod listen;
 mod metrics;
@@ -16,26 +19,32 @@ mod page;
 mod patient;
 mod routes;
 mod tls;
+mod types;
 
 use crate::cluster::watch::watch;
 use crate::ops::{self, Backoff, Probe, Pulse, Shutdown};
 use crate::store::Store;
 use blob::Blobs;
 use catalog::Catalog;
+use check::Checks;
 use fleet::Fleet;
+use inventory::Inventory;
 use kube::Client;
-use list::Lists;
+use list::{Known, Lists};
 use listen::listen;
 use routes::App;
 use rustls::ServerConfig;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use types::Types;
 
 pub use listen::Limits;
 pub use metrics::Metrics;
 pub use tls::{Files, TlsError};
 
+/// Where KernelHeaders lie.
+const KERNEL_HEADERS: &str = "/apis/btfleet.dev/v1alpha1/kernelheaders";
 /// How often health and gauges are brought up to date.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -63,8 +72,16 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: Shutdown) {
     let fleet = parts.cluster.is_some();
     let fleet = fleet.then(|| Arc::new(Fleet::new(metrics.clone())));
     let blobs = Blobs::new(parts.store.clone(), parts.room, metrics.clone());
+    let inventory = parts.cluster.is_some();
+    let inventory = inventory.then(|| Arc::new(Inventory::new(metrics.clone())));
     let app = Arc::new(App {
         fleet: fleet.clone(),
+        known: Known {
+            fleet: fleet.clone(),
+            inventory: inventory.clone(),
+        },
+        types: Types::new(blobs.clone(), &metrics),
+        checks: Checks::new(blobs.clone()),
         blobs: blobs.clone(),
         lists: Lists::new(blobs.held(), parts.store.place(), metrics.clone()),
         catalog: Catalog::new(parts.store, metrics.clone()),
@@ -77,12 +94,15 @@ pub async fn serve(listener: TcpListener, parts: Parts, shutdown: Shutdown) {
     let limits = parts.limits;
     let listened = listen(listener, parts.tls, all, limits, metrics, shutdown.clone());
     let watched = async {
-        match (&parts.cluster, &fleet) {
-            (Some(client), Some(fleet)) => {
-                watch(client, "/api/v1/nodes", parts.pause, |change| {
+        match (&parts.cluster, &fleet, &inventory) {
+            (Some(client), Some(fleet), Some(inventory)) => {
+                let nodes = watch(client, "/api/v1/nodes", parts.pause.clone(), |change| {
                     fleet.take(change)
-                })
-                .await;
+                });
+                let kernels = watch(client, KERNEL_HEADERS, parts.pause, |change| {
+                    inventory.take(change)
+                });
+                tokio::join!(nodes, kernels);
             }
             _ => std::future::pending().await,
         }

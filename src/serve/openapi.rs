@@ -110,6 +110,25 @@ pub fn document() -> Value {
     path("/", "The inventory as a page.", &[], page, Json);
     let itself = json!({"application/json": {"schema": {"type": "object"}}});
     path("/openapi.json", "This document.", &[], itself, Json);
+    let program = query(
+        "program",
+        "Only this program counts; may be given several times. By default all but those of SEC(\"?…\").",
+        json!({"type": "string", "minLength": 1, "maxLength": 128}),
+    );
+    let called = query(
+        "name",
+        "What the object is called in the answer.",
+        json!({"type": "string", "maxLength": 255}),
+    );
+    paths.insert(
+        "/v1/check".to_owned(),
+        json!({"post": {
+            "summary": "Whether a compiled eBPF object is CO-RE compatible with each kernel that is known here, as `btfleet check -o json` says it.",
+            "parameters": [program, called],
+            "requestBody": {"required": true, "content": {"application/octet-stream": {"schema": {"type": "string", "contentEncoding": "binary"}}}},
+            "responses": answers.of_check(),
+        }}),
+    );
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -137,6 +156,22 @@ struct Answers {
 }
 
 impl Answers {
+    fn of_check(&self) -> Value {
+        let report = json!({"application/json": {"schema": {
+            "type": "object", "required": ["schema", "verdict", "counts", "kernels"],
+            "properties": {
+                "schema": {"const": 1},
+                "verdict": {"enum": ["resolves", "guarded", "unknown", "fails"]},
+                "counts": {"type": "object"}, "kernels": {"type": "array"},
+            },
+        }}});
+        let mut all = self.of(report, Sends::Json);
+        let problem = |says: &str| json!({"description": says, "content": {"application/problem+json": self.problem}});
+        all["413"] = problem("More was sent than is taken.");
+        all["422"] = problem("It is no eBPF object.");
+        all
+    }
+
     fn of(&self, content: Value, sends: Sends) -> Value {
         let text = |says: &str| json!({"description": says, "schema": {"type": "string"}});
         let header = |says: &str| json!({"description": says, "schema": {"type": "string"}});

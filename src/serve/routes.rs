@@ -2,11 +2,14 @@
 
 use super::answer::{self, Accepts, Range};
 use super::blob::{Blob, Blobs, Coding, What};
+use super::browse;
 use super::catalog::Catalog;
+use super::check::{Checks, MAX_OBJECT, SENDING};
 use super::fleet::Fleet;
-use super::list::{Lists, Shown};
+use super::list::{Known, Lists, Shown};
 use super::metrics::Metrics;
 use super::openapi;
+use super::types::Types;
 use crate::artifact::{Arch, BtfDigest, Generator, KernelId, Release};
 use crate::cluster::node::may_be_written;
 use crate::consumer::wire::{Kind, NodeKernel, Problem};
@@ -14,12 +17,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::body::HttpBody as _;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -36,26 +39,36 @@ pub(super) const MAX_TYPE_NAME: usize = 128;
 #[derive(Debug)]
 pub(super) struct App {
     pub fleet: Option<Arc<Fleet>>,
+    pub known: Known,
+    pub types: Types,
+    pub checks: Checks,
     pub blobs: Arc<Blobs>,
     pub catalog: Catalog,
     pub lists: Lists,
     pub metrics: Metrics,
 }
 
-type Shared = State<Arc<App>>;
-type Name = Result<Path<String>, PathRejection>;
+pub(super) type Shared = State<Arc<App>>;
+pub(super) type Name = Result<Path<String>, PathRejection>;
 
 /// All routes but health's.
 pub(super) fn routes(app: Arc<App>) -> Router {
     let node = "/v1/nodes/{node}";
     let kernel = "/v1/kernels/{kernel}";
     Router::new()
-        .route("/", get(home))
+        .merge(browse::routes())
         .route("/openapi.json", get(description))
         .route(&format!("{node}/manifest"), get(node_manifest))
         .route(&format!("{node}/vmlinux.h"), get(node_header))
         .route(&format!("{node}/vmlinux.btf"), get(node_btf))
         .route("/v1/kernels", get(kernels))
+        .route(
+            "/v1/check",
+            post(check).fallback(async || {
+                let problem = Problem::new(Kind::Method, "an object is sent here by POST");
+                ([(header::ALLOW, "POST")], problem)
+            }),
+        )
         .route(&format!("{kernel}/manifest"), get(kernel_manifest))
         .route(&format!("{kernel}/vmlinux.h"), get(kernel_header))
         .route(&format!("{kernel}/vmlinux.btf"), get(kernel_btf))
@@ -64,6 +77,7 @@ pub(super) fn routes(app: Arc<App>) -> Router {
             let problem = Problem::new(Kind::Method, "only GET and HEAD are known here");
             ([(header::ALLOW, "GET, HEAD")], problem)
         })
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), measured))
         .with_state(app)
 }
@@ -85,7 +99,15 @@ fn label(path: &str) -> &'static str {
     let leaf = parts.nth(1);
     match (first, leaf) {
         ([Some(""), None], _) => "/",
+        ([Some("assets"), Some(_)], None) => "/assets",
+        ([Some("nodes"), None], _) => "/nodes",
+        ([Some("kernels"), None], _) => "/kernels",
+        ([Some("kernels"), Some(_)], None) => "/kernels/{kernel}",
+        ([Some("kernels"), Some(_)], Some(_)) => "/kernels/{kernel}/types",
+        ([Some("types"), _], _) => "/types",
         ([Some("openapi.json"), None], _) => "/openapi.json",
+        ([Some("v1"), Some("check")], None) => "/v1/check",
+        ([Some("check"), None], _) => "/check",
         ([Some("v1"), Some("kernels")], None) => "/v1/kernels",
         ([Some("v1"), Some("kernels")], Some("vmlinux.h")) => "/v1/kernels/{kernel}/vmlinux.h",
         ([Some("v1"), Some("kernels")], Some("vmlinux.btf")) => "/v1/kernels/{kernel}/vmlinux.btf",
@@ -119,7 +141,7 @@ fn json(kind: &'static str, value: &impl serde::Serialize) -> Response {
     plain(kind, "no-cache", text.into())
 }
 
-fn plain(kind: &'static str, cache: &'static str, bytes: Bytes) -> Response {
+pub(super) fn plain(kind: &'static str, cache: &'static str, bytes: Bytes) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, cache),
@@ -132,26 +154,16 @@ async fn description() -> Response {
     json("application/json", &openapi::document())
 }
 
-async fn home(State(app): Shared) -> Result<Response, Problem> {
-    let html = app.list(Shown::Page).await?;
-    let mut response = plain("text/html; charset=utf-8", "no-cache", html);
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    let policy = HeaderValue::from_static(policy);
-    let name = header::CONTENT_SECURITY_POLICY;
-    response.headers_mut().insert(name, policy);
-    Ok(response)
-}
-
 // Nodes.
 
 impl App {
     /// A list for everybody who asks at this time.
-    async fn list(&self, shown: Shown) -> Result<Bytes, Problem> {
+    pub(super) async fn list(&self, shown: Shown) -> Result<Bytes, Problem> {
         let listed = match &shown {
             Shown::Kernels(Some(arch), Some(release)) => self.catalog.named(arch, release).await,
             _ => self.catalog.all().await,
         };
-        self.lists.get(shown, listed?, self.fleet.clone()).await
+        self.lists.get(shown, listed, self.known.clone()).await
     }
 
     fn node(&self, name: Name) -> Result<NodeKernel, Problem> {
@@ -166,7 +178,7 @@ impl App {
     }
 }
 
-fn segment(name: Name) -> Result<String, Problem> {
+pub(super) fn segment(name: Name) -> Result<String, Problem> {
     name.map(|Path(name)| name)
         .map_err(|e| Problem::new(Kind::Question, e.body_text()))
 }
@@ -218,7 +230,7 @@ async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Result<Respon
 
 impl App {
     /// The kernel that a path names.
-    async fn kernel(&self, name: Name) -> Result<BtfDigest, Problem> {
+    pub(super) async fn kernel(&self, name: Name) -> Result<BtfDigest, Problem> {
         let name = segment(name)?;
         if let Ok(btf) = name.parse::<BtfDigest>() {
             return Ok(btf);
@@ -259,7 +271,7 @@ fn unknown(name: &dyn std::fmt::Display) -> Problem {
 }
 
 /// Of a kernel that only a path names, what is missing was perhaps never there.
-fn never(btf: &BtfDigest, problem: Problem) -> Problem {
+pub(super) fn never(btf: &BtfDigest, problem: Problem) -> Problem {
     match problem.kind == Kind::Missing.to_string() {
         true => unknown(btf),
         false => problem,
@@ -303,12 +315,49 @@ async fn kernel_btf(
     sent.map_err(|e| never(&btf, e))
 }
 
+/// An object, held against the kernels that are known here: the answer is that of `btfleet check -o json`.
+async fn check(
+    State(app): Shared,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (mut selected, mut name) = (Vec::new(), "object".to_owned());
+    for (key, value) in pairs(query.as_deref()) {
+        match key.as_str() {
+            "program" => selected.push(value),
+            "name" => name = value,
+            _ => {
+                let why = "only program and name may be asked for";
+                return Err(Problem::new(Kind::Question, why));
+            }
+        }
+    }
+    let sent = tokio::time::timeout(SENDING, axum::body::to_bytes(body, MAX_OBJECT)).await;
+    let object = match sent {
+        Ok(Ok(object)) => object,
+        Ok(Err(_)) => {
+            let most = MAX_OBJECT >> 20;
+            let why = format!("an object of at most {most} MiB is taken");
+            return Err(Problem::new(Kind::Body, why));
+        }
+        Err(_) => {
+            return Err(Problem::new(
+                Kind::Question,
+                "the object did not arrive in time",
+            ));
+        }
+    };
+    let kernels = app.seen().await.kernels;
+    let report = app.checks.check(object, &name, selected, kernels).await?;
+    Ok(json("application/json", &report))
+}
+
 // What both have.
 
 /// Another boot, another generator, another answer.
 const REVALIDATE: &str = "no-cache";
 
-fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
+pub(super) fn pairs(query: Option<&str>) -> impl Iterator<Item = (String, String)> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned()
 }
 

@@ -24,6 +24,8 @@ mod hostile;
 mod import;
 mod layout_check;
 mod mirror;
+#[cfg(feature = "cluster")]
+mod page;
 mod programs;
 mod roundtrip;
 mod roundtrip_faults;
@@ -37,3 +39,4 @@ mod store;
 mod store_refs;
 mod support;
 mod tool;
+mod view;

@@ -74,9 +74,11 @@ fn a_nodes_kernel_is_told_as_soon_and_only_as_long_as_it_is_the_running_one() {
             kernels.any(|k| k["btfDigest"] == digest.to_string() && k["nodes"] == 1)
         });
         let shows = |text_of: &str| {
-            wait_until(text_of, || text(&server.get("/").body).contains(text_of));
+            wait_until(text_of, || {
+                text(&server.get("/nodes").body).contains(text_of)
+            });
         };
-        shows("<td>pulled<td>Ready");
+        shows("pulled");
 
         host.kubelet_says(BEFORE, RELEASE);
         becomes("stale");

@@ -1,0 +1,52 @@
+//! Nothing there yet, and a store that does not answer.
+
+use super::browser::Browser;
+use super::judge;
+use crate::serve::bed::Serving;
+use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY, Scheme};
+
+#[test]
+fn a_page_says_that_nothing_is_there_yet_and_that_the_store_is_away() {
+    let browser = Browser::start();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Serving::of_folder(folder.path(), &[]);
+    let says = |server: &Serving, path: &str, words: &str| {
+        browser.open(&format!("{}{path}", server.url()));
+        let text = browser.text("main");
+        assert!(text.contains(words), "{path}: {words:?} in {text}");
+    };
+    says(&server, "/", "No kernel is published yet.");
+    judge(&browser, "empty");
+    says(&server, "/kernels", "No kernel is published yet.");
+    says(&server, "/types", "there is nothing to look up");
+    says(
+        &server,
+        "/kernels/00000000000000000000000000000000",
+        "there is no kernel",
+    );
+    says(&server, "/kernels/x", "a kernel is named by");
+    assert_eq!(
+        server
+            .get("/kernels/00000000000000000000000000000000")
+            .status,
+        404
+    );
+    assert_eq!(server.get("/types/struct").status, 404);
+    assert_eq!(server.get("/assets/nothing").status, 404);
+
+    // That those pages are problems is what the browser complains of.
+    browser.complaints();
+
+    let away = S3Server::start(Scheme::Http);
+    let (store, url) = (format!("--store=s3://{BUCKET}/fleet"), away.url());
+    let server = Serving::start(
+        &[&store, "--s3-endpoint", &url, "--s3-region", REGION],
+        &[
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ],
+    );
+    away.kill();
+    says(&server, "/", "The store cannot be listed now:");
+    judge(&browser, "store-away");
+}
