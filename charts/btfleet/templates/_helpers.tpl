@@ -150,7 +150,7 @@ imagePullSecrets:
 {{- end }}
 {{- if or .http .https }}
 - name: NO_PROXY
-  value: {{ list .no ".svc,.svc.cluster.local,localhost,127.0.0.1" | compact | join "," | quote }}
+  value: {{ list .noProxy ".svc,.svc.cluster.local,localhost,127.0.0.1" | compact | join "," | quote }}
 {{- end }}
 {{- end }}
 {{- end -}}
