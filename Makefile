@@ -45,6 +45,10 @@ bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from ngi
 dist: ## the binary that ships: static, stripped, fat LTO
 	@hack/dist.sh
 
+.PHONY: krew
+krew: dist ## the kubectl plugin as krew installs it: KREW=target/krew
+	@hack/krew.sh $(or $(KREW),$(TARGET)/krew) "$$(hack/dist.sh --path)"
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS=600
 	@hack/fuzz.sh $(or $(FUZZ_SECONDS),600)
