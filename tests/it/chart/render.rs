@@ -69,7 +69,10 @@ fn every_object_is_named_after_the_release_and_lies_in_its_namespace() {
             namespace.is_none_or(|n| n == expected),
             "{kind} {name}: {namespace:?}"
         );
-        assert!(!object.to_string().contains("\"btfleet-"), "{object}");
+        let text = object
+            .to_string()
+            .replace("\"btfleet-0.1.0\"", "the chart's");
+        assert!(!text.contains("\"btfleet-"), "{text}");
     }
 }
 
@@ -239,4 +242,78 @@ fn the_notes_say_that_the_bundled_store_is_for_trying_out_and_what_an_empty_dir_
         !own.contains("TRYING OUT") && own.contains("kubectl get kh"),
         "{own}"
     );
+}
+
+/// The object of this kind and name.
+#[track_caller]
+fn one(flags: &[&str], kind: &str, name: &str) -> Value {
+    let all = objects(&render("btfleet", "btfleet", flags));
+    let found = all
+        .into_iter()
+        .find(|o| o["kind"] == kind && o["metadata"]["name"] == name);
+    found.unwrap_or_else(|| panic!("{flags:?}: no {kind} {name}"))
+}
+
+#[test]
+fn what_goes_at_the_end_is_what_the_values_say() {
+    let args = |flags: &[&str]| {
+        let job = one(flags, "Job", "btfleet-cleanup");
+        let container = &job["spec"]["template"]["spec"]["containers"][0];
+        let env = container["env"].as_array().map_or(0, Vec::len);
+        (container["args"].to_string(), env > 0)
+    };
+    let volume = |flags: &[&str]| {
+        let claim = one(flags, "PersistentVolumeClaim", "btfleet-store");
+        claim["metadata"]["annotations"]["helm.sh/resource-policy"].clone()
+    };
+    // The bundled store goes, its Secrets with it: nothing in it needs to be removed.
+    let (said, has_store) = args(&[]);
+    assert!(said.contains("--daemonset=btfleet-agent") && said.contains("--keep-refs"));
+    assert!(said.contains("--secret=btfleet-store-root") && !has_store);
+    assert_eq!(volume(&[]), Value::Null);
+    let keep = ["--set=cleanup.keepRefs=true"];
+    let (said, has_store) = args(&keep);
+    assert!(said.contains("--keep-refs") && !said.contains("--secret") && !has_store);
+    assert_eq!(volume(&keep), "keep");
+    // A bucket stays, without this cluster's references.
+    let (said, has_store) = args(&["--set=store.url=s3://b/p,store.existingSecret=s"]);
+    assert!(!said.contains("--keep-refs") && !said.contains("--secret") && has_store);
+    let (said, _) = args(&["--set=store.url=s3://b/p,cleanup.keepRefs=true"]);
+    assert!(said.contains("--keep-refs") && !said.contains("--secret"));
+    let keeps = |flags: &[&str]| {
+        let crd = one(
+            flags,
+            "CustomResourceDefinition",
+            "kernelheaders.btfleet.dev",
+        );
+        crd["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+    };
+    assert!(keeps(&[]) && !keeps(&["--set=crd.keep=false"]));
+}
+
+#[test]
+fn each_part_may_reach_the_store_and_the_proxy_that_the_values_name() {
+    let url = "store.url=s3://b/p,store.endpoint=https://s3.example:9000,proxy.https=http://p:3128";
+    for part in ["agent", "controller", "server", "cleanup"] {
+        let policy = one(
+            &[&format!("--set={url}")],
+            "NetworkPolicy",
+            &format!("btfleet-{part}"),
+        );
+        let egress = policy["spec"]["egress"].to_string();
+        for port in ["443", "6443", "53", "80", "9000", "3128"] {
+            assert!(
+                egress.contains(&format!("\"port\":{port},"))
+                    || egress.contains(&format!("\"port\":{port}}}")),
+                "{part}: {port}: {egress}"
+            );
+        }
+        let bundled = one(&[], "NetworkPolicy", &format!("btfleet-{part}"));
+        assert!(!bundled["spec"]["egress"].to_string().contains("9000"));
+    }
+    // The bundled one is for its own pods alone.
+    let store = one(&[], "NetworkPolicy", "btfleet-store");
+    let from = &store["spec"]["ingress"][0]["from"][0]["podSelector"]["matchLabels"];
+    assert_eq!(from["app.kubernetes.io/instance"], "btfleet");
+    assert_eq!(store["spec"]["egress"], Value::Null);
 }

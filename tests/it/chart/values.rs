@@ -31,7 +31,8 @@ fn rows(yaml: &str) -> Vec<Row> {
         let body = line.trim_start();
         let depth = line.len() - body.len();
         if let Some(comment) = body.strip_prefix("# ") {
-            text = Some(comment.to_owned());
+            // One that goes on in the next line.
+            text = Some(text.map_or_else(|| comment.to_owned(), |t| format!("{t} {comment}")));
             continue;
         }
         if body.is_empty() {
@@ -44,7 +45,9 @@ fn rows(yaml: &str) -> Vec<Row> {
         at.retain(|(d, _)| *d < depth);
         at.push((depth, key.to_owned()));
         // What has no words of its own only holds others, or belongs to a default.
-        let Some(text) = text.take() else { continue };
+        let Some(text) = text.take() else {
+            continue;
+        };
         let keys: Vec<&str> = at.iter().map(|(_, key)| key.as_str()).collect();
         let path = keys.join(".");
         let default = keys.iter().fold(&values, |value, key| &value[*key]);
