@@ -199,10 +199,13 @@ volumes:
   value: {{ .Values.log.format }}
 - name: BTFLEET_LOG_LEVEL
   value: {{ .Values.log.level }}
-{{- with .Values.clusterId }}
+{{- end -}}
+
+{{- define "btfleet.cluster-id" -}}
+{{- with .Values.clusterId -}}
 - name: BTFLEET_CLUSTER_ID
   value: {{ . | quote }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* Where a Deployment's pods may run: (list $ "server" values). */}}

@@ -317,3 +317,42 @@ fn each_part_may_reach_the_store_and_the_proxy_that_the_values_name() {
     assert_eq!(from["app.kubernetes.io/instance"], "btfleet");
     assert_eq!(store["spec"]["egress"], Value::Null);
 }
+
+/// A misspelt variable would be ignored by the program, and a misspelt flag be seen on a node only.
+#[test]
+fn every_variable_and_flag_that_a_container_is_given_is_one_of_its_command() {
+    let mut seen = 0;
+    for flags in MATRIX {
+        for object in objects(&render("btfleet", "btfleet", flags)) {
+            let containers = pod(&object).map(|pod| pod["spec"]["containers"].clone());
+            let containers = containers.unwrap_or_default();
+            for container in containers.as_array().into_iter().flatten() {
+                if container["image"].as_str().unwrap().contains("versitygw") {
+                    continue;
+                }
+                let args = container["args"].as_array().unwrap();
+                let args: Vec<&str> = args.iter().map(|a| a.as_str().unwrap()).collect();
+                let words = args.iter().take_while(|a| !a.starts_with('-'));
+                let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_btfleet"));
+                let help = command.args(words).arg("--help").output().unwrap();
+                assert!(help.status.success(), "{args:?}");
+                let help = String::from_utf8(help.stdout).unwrap();
+                for flag in args.iter().filter(|a| a.starts_with("--")) {
+                    let flag = flag.split('=').next().unwrap();
+                    assert!(
+                        help.contains(&format!("{flag} ")) || help.contains(&format!("{flag}\n")),
+                        "{args:?}: {flag}"
+                    );
+                }
+                for variable in container["env"].as_array().into_iter().flatten() {
+                    let name = variable["name"].as_str().unwrap();
+                    if name.starts_with("BTFLEET_") {
+                        assert!(help.contains(&format!("[env: {name}=")), "{args:?}: {name}");
+                        seen += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}

@@ -62,6 +62,5 @@ fn strict(name: &str, definition: &mut Value) {
         *definition = json!({"type": ["string", "number"]});
     } else if definition.get("properties").is_some() {
         definition["additionalProperties"] = json!(false);
-        // The JSON schema of a CustomResourceDefinition holds itself, under a name with a dollar sign.
     }
 }
