@@ -5,6 +5,7 @@ mod admission;
 mod agent;
 mod canonical;
 mod check;
+mod chart;
 mod cli;
 #[cfg(feature = "cluster")]
 mod clients;
