@@ -21,6 +21,11 @@ run: ## build the core, publish this machine's kernel to ./btfleet-store, show i
 test: ## every test (it installs the compilers and builds the servers they need)
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
+	@tests/e2e/run.sh
+
+.PHONY: e2e
+e2e: ## the end-to-end test alone: a cluster of two real nodes, installed, used, upgraded, uninstalled (as root)
+	@tests/e2e/run.sh
 
 .PHONY: model
 model: ## search the model of collection with larger bounds than `make test` does
@@ -44,6 +49,14 @@ bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from ngi
 .PHONY: dist
 dist: ## the binary that ships: static, stripped, fat LTO
 	@hack/dist.sh
+
+.PHONY: image
+image: ## the images of an installation as archives in $(TARGET)/images, without a registry (as root)
+	@hack/image.sh $(TARGET)/images
+
+.PHONY: image-check
+image-check: ## build the shipped binary twice, in two folders, and compare the bytes
+	@hack/image-check.sh
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS=600

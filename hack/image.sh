@@ -28,13 +28,17 @@ image() {
 
 mkdir -p "$scratch/build/out" "$scratch/context"
 cp "$BTFLEET" "$scratch/build/out/btfleet"
+hack/sbom.sh >"$scratch/build/out/btfleet.cdx.json"
 cp /etc/ssl/certs/ca-certificates.crt "$scratch/build/out/"
-image "${IMAGE:-ghcr.io/btfleet/btfleet:$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)}" btfleet.tar \
-  --target runtime --build-context build="$scratch/build" -f Dockerfile "$scratch/context"
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+image "ghcr.io/btfleet/btfleet:$version" btfleet.tar \
+  --target runtime --build-context build="$scratch/build" --build-arg VERSION="$version" \
+  --build-arg REVISION="$(git rev-parse HEAD)" -f Dockerfile "$scratch/context"
 
 cp "$(hack/gotools.sh versitygw)" "$scratch/context/versitygw"
 cp /etc/ssl/certs/ca-certificates.crt "$scratch/context/"
-image "${STORE_IMAGE:-ghcr.io/versity/versitygw:v1.8.0}" versitygw.tar -f hack/versitygw.Dockerfile "$scratch/context"
+# As the chart names it.
+image ghcr.io/versity/versitygw:v1.8.0 versitygw.tar -f hack/versitygw.Dockerfile "$scratch/context"
 
 cc -static -Os -s -o "$scratch/context/pause" -x c - <<'C'
 #include <signal.h>

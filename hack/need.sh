@@ -128,6 +128,7 @@ for_serve() {
 
 for_dist() {
   for_build
+  need jq have jq # what it is made of, as JSON
   if have cc; then need libc6-dev static_library c; fi
 }
 
@@ -147,7 +148,6 @@ for_e2e() {
   need util-linux eval 'have setpriv && have unshare && have nsenter'
   need openssl have openssl
   need curl have curl
-  need jq have jq
   need zstd have zstd
   need clang-16 have clang-16
   need libbpf-dev header bpf/bpf_helpers.h
