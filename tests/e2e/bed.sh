@@ -78,7 +78,7 @@ control_plane() {
     --service-account-key-file "$pki/accounts.pem" --service-account-signing-key-file "$pki/accounts-key.pem" \
     --service-account-issuer https://kubernetes.default.svc.cluster.local --token-auth-file "$pki/tokens.csv" \
     --authorization-mode Node,RBAC --enable-admission-plugins NodeRestriction --allow-privileged \
-    --service-cluster-ip-range 10.96.0.0/16 --cert-dir "$pki" --profiling=false
+    --service-cluster-ip-range 10.96.0.0/16 --kubelet-preferred-address-types InternalIP --cert-dir "$pki"
   until_true 90 'the API server' kubectl get --raw /readyz
   daemon controller-manager kube-controller-manager --kubeconfig "$BED/controller-manager.kubeconfig" \
     --leader-elect=false --use-service-account-credentials --root-ca-file "$pki/ca.pem" \
