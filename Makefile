@@ -58,6 +58,10 @@ image: ## the images of an installation as archives in $(TARGET)/images, without
 image-check: ## build the shipped binary twice, in two folders, and compare the bytes
 	@hack/image-check.sh
 
+.PHONY: krew
+krew: dist ## the kubectl plugin as krew installs it: KREW=target/krew
+	@hack/krew.sh $(or $(KREW),$(TARGET)/krew) "$$(hack/dist.sh --path)"
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_SECONDS=600
 	@hack/fuzz.sh $(or $(FUZZ_SECONDS),600)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # hack/gotools.sh NAME…: prints the path of each tool, one a line, after building what is not there yet.
-#   versitygw  etcd  kube-apiserver-1.37  kube-apiserver-1.34  kubectl  helm  kubeconform  kwok  coredns
+#   versitygw  etcd  kube-apiserver-1.37  kube-apiserver-1.34  kubectl  krew  helm  kubeconform  kwok  coredns
 #   kubelet-1.34  kube-controller-manager-1.34  kube-scheduler-1.34  kube-proxy-1.34
 # Each is built from a Go module of its own, hack/tools/MODULE, whose go.mod and go.sum pin it to the last
 # dependency. What is built lies outside the tree, named by versions, so a clean clone finds what an earlier
@@ -21,6 +21,7 @@ holds() {
     kubeconform) echo github.com/yannh/kubeconform ;;
     kwok) echo sigs.k8s.io/kwok ;;
     coredns) echo github.com/coredns/coredns ;;
+    krew) echo sigs.k8s.io/krew ;;
     *) return 1 ;;
   esac
 }

@@ -30,14 +30,19 @@ pub enum Command {
     Import(Import),
     Store(Stores),
     #[cfg(feature = "cluster")]
+    #[command(mut_arg("store", no_default))]
     Agent(Agent),
     #[cfg(feature = "cluster")]
+    #[command(mut_arg("store", no_default))]
     Controller(Controller),
     #[cfg(feature = "cluster")]
+    #[command(mut_arg("store", no_default))]
     Cleanup(Cleanup),
     #[cfg(feature = "cluster")]
+    #[command(mut_arg("store", no_default))]
     Serve(Serve),
     #[cfg(feature = "cluster")]
+    #[command(mut_arg("store", no_default))]
     Fetch(Fetch),
     #[cfg(feature = "cluster")]
     Nodes(Nodes),
@@ -124,6 +129,12 @@ impl Store {
     pub fn place(&self) -> &str {
         self.store.as_deref().unwrap_or("./btfleet-store")
     }
+}
+
+/// For the commands that are told which store, or have none.
+#[cfg(feature = "cluster")]
+fn no_default(store: clap::Arg) -> clap::Arg {
+    store.help("The store: s3://BUCKET/PREFIX, or a local folder as file://DIR or just DIR")
 }
 
 /// How an s3:// store is reached. Credentials come from where AWS' own tools look for them: the

@@ -1,13 +1,13 @@
 //! What the agent asks of the API server: four kinds of request, none of which lists or watches.
 
-use super::event::Sending;
 use super::metrics::Metrics;
 use crate::artifact::Owner;
 use crate::cluster::client::{Answer, Refusal, ask};
+use crate::cluster::event::Sending;
 use crate::cluster::node::{FIELD_MANAGER, Keys, Node, patch};
 use async_trait::async_trait;
 use kube::Client;
-use kube::api::{GetParams, Patch, PatchParams, PostParams};
+use kube::api::{GetParams, Patch, PatchParams};
 use kube::core::Request;
 use serde::Deserialize;
 use std::fmt;
@@ -107,18 +107,7 @@ impl Cluster for KubeCluster {
     }
 
     async fn event(&self, event: &Sending) -> Result<(), Refusal> {
-        let events = Request::new("/apis/events.k8s.io/v1/namespaces/default/events");
-        let (verb, request) = match event {
-            Sending::New(body) => {
-                let body = body.to_string().into_bytes();
-                ("create", events.create(&PostParams::default(), body))
-            }
-            Sending::Again(name, patch) => {
-                let patch = Patch::Merge(patch);
-                ("patch", events.patch(name, &PatchParams::default(), &patch))
-            }
-        };
-        let answer = ask::<serde::de::IgnoredAny>(&self.client, request).await;
-        self.counted(verb, "events", answer).map(|_| ())
+        let answer = event.send(&self.client).await;
+        self.counted(event.verb(), "events", answer)
     }
 }

@@ -1,6 +1,7 @@
 //! Events about the agent's own Node: each says what a person can do, and repeats are gathered.
 
-use serde_json::{Value, json};
+use crate::cluster::event::{Sending, Telling};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -83,15 +84,6 @@ pub struct Event {
     pub what: String,
 }
 
-/// What is to be sent to the API server.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sending {
-    /// A new Event.
-    New(Value),
-    /// It happened again: this merge patch of the Event of that name.
-    Again(String, Value),
-}
-
 /// The Node that Events are about, and who tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct About {
@@ -139,61 +131,37 @@ impl Recorder {
             }
             if same {
                 told.sent = now;
-                let series = json!({"count": told.count, "lastObservedTime": stamp});
-                return Some(Sending::Again(
-                    told.name.clone(),
-                    json!({ "series": series }),
-                ));
+                return Some(Sending::again(&told.name, told.count, stamp));
             }
         }
-        let name = name(&about.node, event.reason, stamp);
+        let regarding =
+            json!({"apiVersion": "v1", "kind": "Node", "name": about.node, "uid": about.uid});
+        let telling = Telling {
+            about: &about.node,
+            regarding: &regarding,
+            kind: "Warning",
+            reason: event.reason.word(),
+            action: "Publish",
+            what: &event.what,
+            advice: event.reason.advice(),
+            controller: "btfleet.dev/agent",
+            instance: &about.node,
+        };
+        let (name, sending) = telling.new_event(stamp);
         let told = Told {
             what: event.what.clone(),
-            name: name.clone(),
+            name,
             sent: now,
             count: 1,
         };
         self.told.insert(event.reason, told);
-        Some(Sending::New(body(event, about, &name, stamp)))
+        Some(sending)
     }
 
     /// The API server no longer has an Event of this kind (they last an hour): the next is a new one.
     pub fn forget(&mut self, reason: Reason) {
         self.told.remove(&reason);
     }
-}
-
-/// A name that no other Event has: a Node's name has up to 253 characters, and so has an Event's.
-fn name(node: &str, reason: Reason, stamp: &str) -> String {
-    let digits: String = stamp.chars().filter(char::is_ascii_digit).collect();
-    let tail = format!("{}.{digits}", reason.word().to_lowercase());
-    let room = 252 - tail.len();
-    let node: String = node.chars().take(room).collect();
-    format!("{node}.{tail}")
-}
-
-fn body(event: &Event, about: &About, name: &str, stamp: &str) -> Value {
-    let cut = |text: &str, most: usize| text.chars().take(most).collect::<String>();
-    // A note has at most 1024 bytes.
-    let what: String = event
-        .what
-        .chars()
-        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
-        .take(800)
-        .collect();
-    json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": name, "namespace": "default"},
-        "eventTime": stamp,
-        "type": "Warning",
-        "reason": event.reason.word(),
-        "action": "Publish",
-        "note": format!("{}. {}.", what.trim_end_matches('.'), event.reason.advice()),
-        "regarding": {"apiVersion": "v1", "kind": "Node", "name": about.node, "uid": about.uid},
-        "reportingController": "btfleet.dev/agent",
-        "reportingInstance": cut(&about.node, 128),
-    })
 }
 
 #[cfg(test)]

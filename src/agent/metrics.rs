@@ -4,10 +4,9 @@ use super::event::Reason;
 use crate::artifact::{Generator, Object};
 use crate::cluster::State;
 use crate::cluster::client::Refusal;
+use crate::ops::Registrar;
 use crate::store::{self, Done, Step};
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGaugeVec, Registry};
 use std::time::Duration;
 
 /// The agent's metrics, in a registry of their own.
@@ -46,84 +45,58 @@ impl Metrics {
     /// # Errors
     /// Two of the same name: no build has that.
     pub fn new() -> Result<Metrics, prometheus::Error> {
-        let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let build = IntGaugeVec::new(
-            Opts::new("btfleet_build_info", "1, with what this build is"),
-            &["version", "generator"],
-        )?;
-        registry.register(Box::new(build.clone()))?;
-        let generator = Generator::OWN.to_string();
-        build
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), &generator])
-            .set(1);
-        let state = IntGaugeVec::new(
-            Opts::new(
+        let make = Registrar::new(Generator::OWN)?;
+        let metrics = Metrics {
+            state: make.gauges(
                 "btfleet_agent_node_state",
                 "1 for the state that this agent's Node is in, 0 for the others",
-            ),
-            &["state"],
-        )?;
-        registry.register(Box::new(state.clone()))?;
-        let seconds = Histogram::with_opts(
-            HistogramOpts::new(
+                &["state"],
+            )?,
+            seconds: make.histogram(
                 "btfleet_agent_publish_duration_seconds",
                 "Time from the first request of a publication to its last, waiting for others included",
-            )
-            .buckets(vec![
-                0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0,
-            ]),
-        )?;
-        registry.register(Box::new(seconds.clone()))?;
-        let disagreements = IntCounter::new(
-            "btfleet_agent_manifest_disagreements_total",
-            "Publications that found a manifest that says something else than this node's kernel",
-        )?;
-        registry.register(Box::new(disagreements.clone()))?;
-        let metrics = Metrics {
-            state,
-            seconds,
-            disagreements,
-            publishes: counters(
+                &[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0],
+            )?,
+            disagreements: make.counter(
+                "btfleet_agent_manifest_disagreements_total",
+                "Publications that found a manifest that says something else than this node's kernel",
+            )?,
+            publishes: make.counters(
                 "btfleet_agent_publish_total",
                 "Publications of this node's kernel, by result: wrote, unchanged, failed",
                 &["result"],
             )?,
-            uploaded: counters(
+            uploaded: make.counters(
                 "btfleet_agent_uploaded_bytes_total",
                 "Bytes written to the store, compressed, by kind of object",
                 &["object"],
             )?,
-            saved: counters(
+            saved: make.counters(
                 "btfleet_agent_deduplicated_bytes_total",
                 "Bytes not written because the store had them, compressed, by kind of object",
                 &["object"],
             )?,
-            looks: counters(
+            looks: make.counters(
                 "btfleet_agent_store_looks_total",
                 "Looks whether the store holds this node's kernel, by result: whole, lacking",
                 &["result"],
             )?,
-            api_requests: counters(
+            api_requests: make.counters(
                 "btfleet_agent_api_requests_total",
                 "Requests to the API server, by verb, resource and HTTP status (none: no answer)",
                 &["verb", "resource", "code"],
             )?,
-            store_errors: counters(
+            store_errors: make.counters(
                 "btfleet_agent_store_errors_total",
                 "Calls of the store that failed, by kind: away, refused, full, other",
                 &["kind"],
             )?,
-            events: counters(
+            events: make.counters(
                 "btfleet_agent_events_total",
                 "What was worth an Event, by reason, those gathered into one included",
                 &["reason"],
             )?,
-            registry,
+            registry: make.registry(),
         };
         // A rate needs a zero to rise from.
         for result in ["wrote", "unchanged", "failed"] {
@@ -136,7 +109,7 @@ impl Metrics {
         for result in ["whole", "lacking"] {
             metrics.looks.with_label_values(&[result]);
         }
-        for kind in ["away", "refused", "full", "other"] {
+        for kind in store::Error::KINDS {
             metrics.store_errors.with_label_values(&[kind]);
         }
         for reason in Reason::ALL {
@@ -216,13 +189,7 @@ impl Metrics {
 
     /// The store failed.
     pub fn store_failed(&self, error: &store::Error) {
-        let kind = match error {
-            store::Error::Away { .. } => "away",
-            store::Error::Refused { .. } => "refused",
-            store::Error::Full { .. } => "full",
-            _ => "other",
-        };
-        self.store_errors.with_label_values(&[kind]).inc();
+        self.store_errors.with_label_values(&[error.kind()]).inc();
     }
 
     /// Something was worth an Event.

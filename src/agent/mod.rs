@@ -12,7 +12,7 @@ mod source;
 mod trouble;
 
 pub use api::{Cluster, KubeCluster};
-pub use event::{Event, Reason, Recorder, Sending};
+pub use event::{Event, Reason, Recorder};
 pub use metrics::Metrics;
 pub use run::{Parts, Settings, run};
 pub use source::{Source, SourceError};

@@ -1,13 +1,14 @@
 //! The loop around [`plan::next`](super::plan): looks, does what it says, waits.
 
 use super::api::Cluster;
-use super::event::{About, Event, Reason, Recorder, Sending};
+use super::event::{About, Event, Reason, Recorder};
 use super::metrics::{Metrics, Published};
 use super::plan::{self, Act, Finding, Host, InStore, Seen};
 use super::source::Source;
 use super::trouble::Trouble;
 use crate::artifact::{Arch, Object, Owner, Release};
 use crate::cluster::client::Answer;
+use crate::cluster::event::Sending;
 use crate::cluster::node::{Keys, Node, State, may_be_written};
 use crate::ops::{Backoff, Probe, Pulse};
 use crate::store::{Contents, Done, Kernel, Manner, Store, look, objects, publish};

@@ -3,6 +3,7 @@
 //! What is decided here is pure; [`client`] and [`watch`] do the talking.
 
 pub mod client;
+pub mod event;
 mod kernel_header;
 pub mod lease;
 pub mod node;

@@ -6,12 +6,15 @@ use anyhow::{Context, Result, bail};
 use btfleet::ops::{self, Backoff, Trigger};
 use btfleet::serve::{Files, Limits, Metrics, Parts, serve};
 use btfleet::store::S3Options;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// How long what still runs on other threads may hold up the end.
 const LINGER: Duration = Duration::from_millis(500);
+/// Connections that wait to be accepted; the system may have a lower bound (net.core.somaxconn, mostly 4096).
+const QUEUE: u32 = 4096;
 /// How long a reader waits for the store at most.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,6 +29,17 @@ pub fn run(args: &cli::Serve) -> Result<ExitCode> {
     // A disk that does not answer must not hold up the end.
     runtime.shutdown_timeout(LINGER);
     done
+}
+
+/// After a rollout a thousand pods come at once: who does not fit in the queue comes again a second later.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 async fn work(args: &cli::Serve) -> Result<ExitCode> {
@@ -54,8 +68,8 @@ async fn work(args: &cli::Serve) -> Result<ExitCode> {
         let (told, look) = files.load(args.tls_reload_every, metrics.clone())?;
         (tls, reload) = (Some(told), Some(look));
     }
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        bind(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     tracing::info!(address = %listener.local_addr()?, tls = tls.is_some(), "listening");
     let parts = Parts {
         store,

@@ -162,6 +162,8 @@ impl Origin for Server {
         let path = format!("/v1/kernels?{query}");
         match self.json::<KernelList>(&path).await {
             Ok(Ok(list)) => Ok(list.kernels.iter().map(|k| k.btf_digest).collect()),
+            // A release that cannot be asked for is no kernel's name.
+            Ok(Err(problem)) if Kind::of(&problem.kind) == Some(Kind::Question) => Ok(Vec::new()),
             Ok(Err(problem)) => Err(Trouble::Away(problem.detail)),
             Err(why) => Err(Trouble::Away(format!("{}: {why}", self.place()))),
         }

@@ -1,13 +1,13 @@
 //! What the controller asks of the API server, beside its watches and its Lease. Each call sends one request, once.
 
-use super::event::Sending;
 use super::metrics::Metrics;
 use crate::artifact::{BtfDigest, Owner};
 use crate::cluster::client::{Answer, Refusal, answer, ask};
+use crate::cluster::event::Sending;
 use crate::cluster::watch::each;
 use crate::cluster::{KernelHeader, KernelHeaderStatus, Node};
 use kube::Client;
-use kube::api::{DeleteParams, GetParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, GetParams, ListParams, ObjectMeta, PostParams};
 use kube::core::Request;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -202,20 +202,13 @@ impl Api {
     /// # Errors
     /// The API server's.
     pub async fn tell(&self, event: &Sending) -> Result<(), Refusal> {
-        let events = Request::new("/apis/events.k8s.io/v1/namespaces/default/events");
-        let (verb, request) = match event {
-            Sending::New(body) => {
-                let body = body.to_string().into_bytes();
-                ("create", events.create(&PostParams::default(), body))
-            }
-            Sending::Again(name, patch) => {
-                let patch = Patch::Merge(patch);
-                ("patch", events.patch(name, &PatchParams::default(), &patch))
-            }
+        let sent = event.send(&self.client).await;
+        let code = match &sent {
+            Ok(()) => Some(200),
+            Err(refusal) => refusal.code,
         };
-        self.ask::<IgnoredAny>(verb, "events", request)
-            .await
-            .map(|_| ())
+        self.metrics.asked(event.verb(), "events", code);
+        sent
     }
 }
 

@@ -1,5 +1,6 @@
 //! Events about Nodes and KernelHeaders: each says what a person can do, and repeats are gathered.
 
+use crate::cluster::event::{Sending, Telling};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -120,15 +121,6 @@ pub struct Event {
     pub what: String,
 }
 
-/// What is to be sent to the API server.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sending {
-    /// A new Event.
-    New(Value),
-    /// It happened again: this merge patch of the Event of that name.
-    Again(String, Value),
-}
-
 /// How soon the same is told again, as a count.
 const AGAIN: Duration = Duration::from_secs(600);
 /// An API server forgets Events after an hour, and so is done here.
@@ -162,62 +154,36 @@ impl Recorder {
                 return None;
             }
             told.sent = now;
-            let series = json!({"count": told.count, "lastObservedTime": stamp});
-            return Some(Sending::Again(
-                told.name.clone(),
-                json!({ "series": series }),
-            ));
+            return Some(Sending::again(&told.name, told.count, stamp));
         }
         if self.told.len() >= MOST {
             return None;
         }
-        let name = name(event, stamp);
+        let telling = Telling {
+            about: event.about.name(),
+            regarding: &event.about.regarding(),
+            kind: event.reason.kind(),
+            reason: event.reason.word(),
+            action: "Verify",
+            what: &event.what,
+            advice: event.reason.advice(),
+            controller: "btfleet.dev/controller",
+            instance: me,
+        };
+        let (name, sending) = telling.new_event(stamp);
         let told = Told {
-            name: name.clone(),
+            name,
             sent: now,
             count: 1,
         };
         self.told.insert(key, told);
-        Some(Sending::New(body(event, &name, stamp, me)))
+        Some(sending)
     }
 
     /// The API server does not have what is to be told again.
     pub fn forget(&mut self, event: &Event) {
         self.told.remove(&(event.reason, event.about.clone()));
     }
-}
-
-/// A name that no other Event has: objects' names have up to 253 characters, and so has an Event's.
-fn name(event: &Event, stamp: &str) -> String {
-    let digits: String = stamp.chars().filter(char::is_ascii_digit).collect();
-    let tail = format!("{}.{digits}", event.reason.word().to_lowercase());
-    let room = 252usize.saturating_sub(tail.len());
-    let about: String = event.about.name().chars().take(room).collect();
-    format!("{about}.{tail}")
-}
-
-fn body(event: &Event, name: &str, stamp: &str, me: &str) -> Value {
-    // A note has at most 1024 bytes.
-    let what: String = event
-        .what
-        .chars()
-        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
-        .take(800)
-        .collect();
-    let me: String = me.chars().take(128).collect();
-    json!({
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"name": name, "namespace": "default"},
-        "eventTime": stamp,
-        "type": event.reason.kind(),
-        "reason": event.reason.word(),
-        "action": "Verify",
-        "note": format!("{}. {}.", what.trim_end_matches('.'), event.reason.advice()),
-        "regarding": event.about.regarding(),
-        "reportingController": "btfleet.dev/controller",
-        "reportingInstance": me,
-    })
 }
 
 #[cfg(test)]

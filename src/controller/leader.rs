@@ -2,13 +2,14 @@
 //! collection in `keeping`. All of it is one future, dropped when this process leads no longer.
 
 use super::api::{Api, KERNEL_HEADERS, NODES, POLICIES};
-use super::event::{About, Event, Reason, Recorder, Sending};
+use super::event::{About, Event, Reason, Recorder};
 use super::inventory::{Inventory, Notice, Survey};
 use super::metrics::Metrics;
 use super::run::Settings;
 use super::status::{GAP, Verdict, want};
 use crate::artifact::{BtfDigest, Owner};
 use crate::cluster::client::{Answer, Refusal};
+use crate::cluster::event::Sending;
 use crate::cluster::lease::Fence;
 use crate::cluster::watch::{Change, watch};
 use crate::cluster::{KernelHeader, KernelHeaderStatus, Node};

@@ -5,8 +5,9 @@ use super::event::Reason;
 use super::inventory::Survey;
 use super::verify::Repair;
 use crate::artifact::Generator;
+use crate::ops::Registrar;
 use crate::store;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 /// So many kernels have a series of their own; the rest are counted as `other`.
 const KERNELS: usize = 20;
@@ -54,108 +55,82 @@ impl Metrics {
     /// # Errors
     /// Two of the same name: no build has that.
     pub fn new() -> Result<Metrics, prometheus::Error> {
-        let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let gauge = |name: &str, help: &str| {
-            let metric = IntGauge::new(name, help)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let build = gauges(
-            "btfleet_build_info",
-            "1, with what this build is",
-            &["version", "generator"],
-        )?;
-        let generator = Generator::OWN.to_string();
-        build
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), &generator])
-            .set(1);
-        let status_writes = IntCounter::new(
-            "btfleet_controller_status_writes_total",
-            "Status writes of KernelHeaders",
-        )?;
-        registry.register(Box::new(status_writes.clone()))?;
+        let make = Registrar::new(Generator::OWN)?;
         let metrics = Metrics {
-            leader: gauge("btfleet_controller_leader", "1 while this process leads")?,
-            nodes: gauges(
+            leader: make.gauge("btfleet_controller_leader", "1 while this process leads")?,
+            nodes: make.gauges(
                 "btfleet_controller_nodes",
                 "Nodes by what they say of their kernel; of the leader only",
                 &["status"],
             )?,
-            kernel_nodes: gauges(
+            kernel_nodes: make.gauges(
                 "btfleet_controller_kernel_nodes",
                 "Nodes that run a kernel, for the kernels that most of them run; the rest as other",
                 &["kernel"],
             )?,
-            kernels: gauge(
+            kernels: make.gauge(
                 "btfleet_controller_kernels",
                 "Distinct kernels that have a KernelHeader",
             )?,
-            unverified: gauge(
+            unverified: make.gauge(
                 "btfleet_controller_unverified_kernels",
                 "Digests that Nodes name and whose BTF was not found yet",
             )?,
-            verifications: counters(
+            verifications: make.counters(
                 "btfleet_controller_verifications_total",
                 "Verifications of kernels, by result: verified, missing, wrong, failed",
                 &["result"],
             )?,
-            failures: counters(
+            failures: make.counters(
                 "btfleet_controller_verification_failures_total",
                 "Objects in the store that were not what they should be, by kind",
                 &["object"],
             )?,
-            collections: counters(
+            collections: make.counters(
                 "btfleet_controller_collections_total",
                 "Collections and header sweeps, by how they ended",
                 &["result"],
             )?,
-            refs: counters(
+            refs: make.counters(
                 "btfleet_controller_refs_written_total",
                 "References of this cluster that were put back, or written anew",
                 &["why"],
             )?,
-            refused: counters(
+            refused: make.counters(
                 "btfleet_controller_refused_claims_total",
                 "Digests of Nodes that were not looked at, by reason: too_many, same_id",
                 &["reason"],
             )?,
-            policies: gauges(
+            policies: make.gauges(
                 "btfleet_controller_admission_policy_present",
                 "1 if the admission policy and its binding are there",
                 &["policy"],
             )?,
-            events: counters(
+            events: make.counters(
                 "btfleet_controller_events_total",
                 "What was worth an Event, by reason, those gathered into one included",
                 &["reason"],
             )?,
-            api_requests: counters(
+            api_requests: make.counters(
                 "btfleet_controller_api_requests_total",
                 "Requests to the API server, by verb, resource and HTTP status (none: no answer)",
                 &["verb", "resource", "code"],
             )?,
-            watch_errors: counters(
+            watch_errors: make.counters(
                 "btfleet_controller_watch_errors_total",
                 "Watches that were not answered as they should be, by resource",
                 &["resource"],
             )?,
-            store_errors: counters(
+            store_errors: make.counters(
                 "btfleet_controller_store_errors_total",
                 "Calls of the store that failed, by kind: away, refused, full, other",
                 &["kind"],
             )?,
-            status_writes,
-            registry,
+            status_writes: make.counter(
+                "btfleet_controller_status_writes_total",
+                "Status writes of KernelHeaders",
+            )?,
+            registry: make.registry(),
         };
         metrics.zero();
         Ok(metrics)
@@ -184,7 +159,7 @@ impl Metrics {
         for resource in ["nodes", "kernelheaders"] {
             self.watch_errors.with_label_values(&[resource]);
         }
-        for kind in ["away", "refused", "full", "other"] {
+        for kind in store::Error::KINDS {
             self.store_errors.with_label_values(&[kind]);
         }
     }
@@ -302,12 +277,6 @@ impl Metrics {
 
     /// The store failed.
     pub fn store_failed(&self, error: &store::Error) {
-        let kind = match error {
-            store::Error::Away { .. } => "away",
-            store::Error::Refused { .. } => "refused",
-            store::Error::Full { .. } => "full",
-            _ => "other",
-        };
-        self.store_errors.with_label_values(&[kind]).inc();
+        self.store_errors.with_label_values(&[error.kind()]).inc();
     }
 }

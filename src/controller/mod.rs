@@ -38,7 +38,7 @@ pub use self::{
     api::{Api, POLICIES},
     clock::Clock,
     collector::Hands,
-    event::{About, Event, Reason, Recorder, Sending},
+    event::{About, Event, Reason, Recorder},
     metrics::Metrics,
     run::{Parts, Settings, run},
     verify::{Repair, Verification, VerifyError, verify},

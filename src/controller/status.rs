@@ -11,20 +11,61 @@ pub const GAP: Duration = Duration::from_secs(5);
 /// A message has at most this many bytes.
 const MESSAGE: usize = 1000;
 
+/// Why a condition holds, or does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// Manifest, BTF and header are there.
+    Whole,
+    /// The BTF is there, and no header can be made of it.
+    BtfOnly,
+    /// All of it is what its digest says.
+    DigestsMatch,
+    /// The BTF is what its digest says, and no header can be made of it.
+    Unreadable,
+    /// The BTF is not in the store.
+    BtfMissing,
+    /// The BTF was not what its digest says.
+    BtfWrong,
+}
+
+impl Because {
+    /// Every one.
+    pub const ALL: [Because; 6] = [
+        Because::Whole,
+        Because::BtfOnly,
+        Because::DigestsMatch,
+        Because::Unreadable,
+        Because::BtfMissing,
+        Because::BtfWrong,
+    ];
+
+    /// A condition's `reason`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Because::Whole => "Whole",
+            Because::BtfOnly => "BtfOnly",
+            Because::DigestsMatch => "DigestsMatch",
+            Because::Unreadable => "Unreadable",
+            Because::BtfMissing => "BtfMissing",
+            Because::BtfWrong => "BtfWrong",
+        }
+    }
+}
+
 /// A condition's verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
     /// Whether it holds.
     pub holds: bool,
-    /// One word.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: Because,
     /// A sentence.
     pub message: String,
 }
 
 impl Judged {
     /// It holds.
-    pub fn yes(reason: &'static str, message: impl Into<String>) -> Judged {
+    pub fn yes(reason: Because, message: impl Into<String>) -> Judged {
         Judged {
             holds: true,
             reason,
@@ -33,7 +74,7 @@ impl Judged {
     }
 
     /// It does not.
-    pub fn no(reason: &'static str, message: impl Into<String>) -> Judged {
+    pub fn no(reason: Because, message: impl Into<String>) -> Judged {
         Judged {
             holds: false,
             reason,
@@ -126,7 +167,7 @@ fn condition(kind: &str, judged: &Judged, old: &KernelHeaderStatus, at: SystemTi
     Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
-        reason: judged.reason.to_owned(),
+        reason: judged.reason.word().to_owned(),
         message,
         last_transition_time: since.map_or_else(|| stamp(at), |c| c.last_transition_time.clone()),
     }
@@ -169,7 +210,10 @@ pub fn due(status: &KernelHeaderStatus, every: Duration, wall: SystemTime) -> Du
     };
     let made = status.headers.iter().any(|h| h.generator == own);
     // BTF of which no header can be made has none.
-    let readable = !status.conditions.iter().any(|c| c.reason == UNREADABLE);
+    let readable = !status
+        .conditions
+        .iter()
+        .any(|c| c.reason == Because::Unreadable.word());
     if !good("Stored") || !good("Verified") || (readable && !made) {
         return Duration::ZERO;
     }
@@ -177,9 +221,6 @@ pub fn due(status: &KernelHeaderStatus, every: Duration, wall: SystemTime) -> Du
     let age = at.and_then(|at| wall.duration_since(at).ok());
     age.map_or(Duration::ZERO, |age| every.saturating_sub(age))
 }
-
-/// The reason of `Verified` where the BTF is right, and nothing can be made of it.
-pub const UNREADABLE: &str = "Unreadable";
 
 #[cfg(test)]
 mod tests {
@@ -202,12 +243,12 @@ mod tests {
     fn verdict(seconds: u64, holds: bool) -> Verdict {
         let judged = Judged {
             holds,
-            reason: "Because",
+            reason: Because::DigestsMatch,
             message: "é".repeat(900),
         };
         Verdict {
             at: at(seconds),
-            stored: Judged::yes("Whole", "All is there"),
+            stored: Judged::yes(Because::Whole, "All is there"),
             verified: judged,
             btf_size: Some(5),
             headers: Some(vec![HeaderStatus {

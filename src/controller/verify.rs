@@ -1,7 +1,7 @@
 //! Verification of one kernel: what the store holds against its digests, and the header made again. What is wrong is
 //! put right where the BTF tells how, and removed where only an agent can.
 
-use super::status::{Judged, UNREADABLE, Verdict};
+use super::status::{Because, Judged, Verdict};
 use crate::artifact::{BtfDigest, Generator, HeaderDigest, Key, Manifest, Object, compress};
 use crate::cluster::HeaderStatus;
 use crate::store::{self, Kernel, KernelError, Made, ReadError, Store, read};
@@ -147,7 +147,7 @@ impl Run<'_> {
                 // Larger than any BTF: wrong, whatever it is.
                 store::Error::TooLarge { .. } => {
                     return Ok(bad(
-                        "BtfWrong",
+                        Because::BtfWrong,
                         self.remove_btf(generators, e.to_string()).await?,
                     ));
                 }
@@ -157,21 +157,21 @@ impl Run<'_> {
                 let why = "its BTF is not in the store";
                 self.remove_manifests(generators, why).await?;
                 let message = "The BTF is not in the store. An agent of a node that runs this kernel puts it there at its next look, within an hour";
-                return Ok(bad("BtfMissing", message.to_owned()));
+                return Ok(bad(Because::BtfMissing, message.to_owned()));
             }
             Err(e) => {
                 let message = self.remove_btf(generators, e.to_string()).await?;
-                return Ok(bad("BtfWrong", message));
+                return Ok(bad(Because::BtfWrong, message));
             }
         };
         let size = blob.len() as u64;
         let made = tokio::task::spawn_blocking(move || Kernel::new(blob)).await;
         // Nothing in it panics, and a runtime that ends drops this future first.
         match made.expect("making a header does not panic") {
-            Ok(Kernel {
-                made: Some(made), ..
-            }) => self.readable(made, generators, wall).await,
-            Ok(Kernel { made: None, .. }) => Ok(bad("NoHeader", "no header".to_owned())),
+            Ok(kernel) => {
+                let made = kernel.made.expect("Kernel::new makes a header, or fails");
+                self.readable(made, generators, wall).await
+            }
             Err(e) => self.unreadable(&e, size, generators, wall).await,
         }
     }
@@ -200,9 +200,9 @@ impl Run<'_> {
         let count = headers.len();
         Ok(Verdict {
             at: wall,
-            stored: Judged::yes("Whole", "Manifest, BTF and header are in the store"),
+            stored: Judged::yes(Because::Whole, "Manifest, BTF and header are in the store"),
             verified: Judged::yes(
-                "DigestsMatch",
+                Because::DigestsMatch,
                 format!(
                     "The BTF is what its digest says, and so are {count} header(s); that of generator {} was made again",
                     own.generator
@@ -230,11 +230,11 @@ impl Run<'_> {
         Ok(Verdict {
             at: wall,
             stored: Judged::yes(
-                "BtfOnly",
+                Because::BtfOnly,
                 "The BTF is in the store; there is no header of it",
             ),
             verified: Judged::yes(
-                UNREADABLE,
+                Because::Unreadable,
                 format!("The BTF is what its digest says, but no header can be made of it: {why}"),
             ),
             btf_size: Some(size),

@@ -2,7 +2,7 @@
 
 use super::event::{About, Reason};
 use super::leader::{Leader, TICK};
-use super::status::due;
+use super::status::{Because, due};
 use super::verify::{Verification, VerifyError, verify};
 use crate::artifact::BtfDigest;
 use crate::cluster::client::Answer;
@@ -134,7 +134,7 @@ impl Leader<'_> {
         };
         let result = match (found.verdict.verified.holds, found.verdict.verified.reason) {
             (true, _) => "verified",
-            (false, "BtfMissing") => "missing",
+            (false, Because::BtfMissing) => "missing",
             (false, _) => "wrong",
         };
         self.metrics.verified(result);

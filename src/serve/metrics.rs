@@ -1,9 +1,9 @@
 //! What the server counts.
 
+use crate::artifact::Generator;
 use crate::cluster::State;
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use crate::ops::Registrar;
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use std::time::Duration;
 
 /// The server's metrics, in a registry of their own.
@@ -29,77 +29,57 @@ impl Metrics {
     /// # Errors
     /// Two of the same name: no build has that.
     pub fn new() -> Result<Metrics, prometheus::Error> {
-        let registry = Registry::new();
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let metric = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let counter = |name: &str, help: &str| {
-            let metric = IntCounter::new(name, help)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let gauge = |name: &str, help: &str| {
-            let metric = IntGauge::new(name, help)?;
-            registry.register(Box::new(metric.clone()))?;
-            Ok::<_, prometheus::Error>(metric)
-        };
-        let seconds = Histogram::with_opts(
-            HistogramOpts::new(
-                "btfleet_serve_request_seconds",
-                "Time from a request's head to the answer's head",
-            )
-            .buckets(vec![0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
-        )?;
-        registry.register(Box::new(seconds.clone()))?;
-        let nodes = IntGaugeVec::new(
-            Opts::new("btfleet_serve_nodes", "Nodes as the server sees them"),
-            &["state"],
-        )?;
-        registry.register(Box::new(nodes.clone()))?;
+        let make = Registrar::new(Generator::OWN)?;
         let metrics = Metrics {
-            requests: counters(
+            requests: make.counters(
                 "btfleet_serve_requests_total",
                 "Requests by route and status",
                 &["route", "code"],
             )?,
-            sent: counter(
+            sent: make.counter(
                 "btfleet_serve_body_bytes_total",
                 "Bytes of bodies handed to connections",
             )?,
-            cache: counters(
+            cache: make.counters(
                 "btfleet_serve_cache_total",
                 "What became of look-ups in the cache: hit, shared (with a load under way), load, refused",
                 &["result"],
             )?,
-            held: gauge(
+            held: make.gauge(
                 "btfleet_serve_held_bytes",
                 "Bytes of blobs in memory: the cache and what is being sent",
             )?,
-            store_reads: counters(
+            store_reads: make.counters(
                 "btfleet_serve_store_reads_total",
                 "Objects and listings asked of the store",
                 &["object", "result"],
             )?,
-            connections: gauge("btfleet_serve_connections", "Open connections")?,
-            cut: counters(
+            connections: make.gauge("btfleet_serve_connections", "Open connections")?,
+            cut: make.counters(
                 "btfleet_serve_connections_cut_total",
                 "Connections that ended with an error, by what kind",
                 &["reason"],
             )?,
-            watch_troubles: counter(
+            watch_troubles: make.counter(
                 "btfleet_serve_watch_troubles_total",
                 "Times that the API server did not answer a watch as it should",
             )?,
-            tls_reloads: counters(
+            tls_reloads: make.counters(
                 "btfleet_serve_tls_reloads_total",
                 "Certificates that changed and were taken, or could not be",
                 &["result"],
             )?,
-            registry,
-            seconds,
-            nodes,
+            seconds: make.histogram(
+                "btfleet_serve_request_seconds",
+                "Time from a request's head to the answer's head",
+                &[0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0],
+            )?,
+            nodes: make.gauges(
+                "btfleet_serve_nodes",
+                "Nodes as the server sees them",
+                &["state"],
+            )?,
+            registry: make.registry(),
         };
         for state in State::WORDS {
             metrics.nodes.with_label_values(&[state]).set(0);

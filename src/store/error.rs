@@ -104,6 +104,20 @@ impl Error {
         }
     }
 
+    /// What [`Error::kind`] gives.
+    pub const KINDS: [&str; 4] = ["away", "refused", "full", "other"];
+
+    /// Its kind in one word, for counting.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Away { .. } => "away",
+            Error::Refused { .. } => "refused",
+            Error::Full { .. } => "full",
+            _ if self.is_denied() => "refused",
+            _ => "other",
+        }
+    }
+
     pub(super) fn io(what: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Error {
         let path = path.into();
         let hint = match source.kind() {
@@ -113,5 +127,37 @@ impl Error {
             _ => return Error::Io { what, path, source },
         };
         Error::Full { path, source, hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_denies_is_counted_as_one_that_refuses() {
+        let said = String::new;
+        let denied = Error::Denied {
+            what: said(),
+            problem: said(),
+            hint: said(),
+        };
+        let away = Error::Away {
+            what: said(),
+            problem: said(),
+            retry_after: None,
+        };
+        let io = |kind: io::ErrorKind| Error::io("write", "x", kind.into());
+        let cases = [
+            (denied, "refused"),
+            (away, "away"),
+            (io(io::ErrorKind::PermissionDenied), "refused"),
+            (io(io::ErrorKind::StorageFull), "full"),
+            (io(io::ErrorKind::NotADirectory), "other"),
+        ];
+        for (error, kind) in cases {
+            assert_eq!(error.kind(), kind, "{error:?}");
+            assert!(Error::KINDS.contains(&kind));
+        }
     }
 }

@@ -107,6 +107,21 @@ fn each_account_may_what_it_needs_and_nothing_else() {
         }
     }
     assert_eq!(found, MAY);
+
+    // What the role view takes up, which the controller manager does: see the end-to-end test.
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let label = "rbac.authorization.k8s.io%2Faggregate-to-view%3Dtrue";
+    let aggregated = admin
+        .get(&format!("{roles}?labelSelector={label}"))
+        .success();
+    let rules = aggregated["items"].as_array().unwrap().iter();
+    let rules: Vec<_> = rules
+        .flat_map(|role| role["rules"].as_array().unwrap())
+        .collect();
+    let ours = |rule: &&&serde_json::Value| rule["apiGroups"] == json!(["btfleet.dev"]);
+    let ours: Vec<_> = rules.iter().filter(ours).collect();
+    let sees = json!({"apiGroups": ["btfleet.dev"], "resources": ["kernelheaders"], "verbs": ["get", "list", "watch"]});
+    assert_eq!(ours, [&&sees]);
 }
 
 fn resource_and_sub(resource: &str) -> (&str, &str) {

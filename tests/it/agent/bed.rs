@@ -6,6 +6,7 @@ use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{ControlPlane, Credentials, Version};
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
+use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY};
 use crate::tool::{btfleet, file, small_kernel, snapshot};
 use serde_json::{Value, json};
 use std::net::{SocketAddr, TcpStream};
@@ -201,6 +202,28 @@ impl<'p> Host<'p> {
         self.events().iter().any(|e| e["reason"] == reason)
     }
 
+    /// Its agent publishes there, as the server's root.
+    pub fn publish_to(&mut self, server: &S3Server) {
+        let ca = server.ca_file().map(|ca| ca.display().to_string());
+        let flags = [
+            ("--store", Some(format!("s3://{BUCKET}/fleet"))),
+            ("--s3-endpoint", Some(server.url())),
+            ("--s3-region", Some(REGION.to_owned())),
+            ("--s3-ca-file", ca),
+        ];
+        let given = flags
+            .into_iter()
+            .filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+        self.store = given.flatten().collect();
+        let keys = [
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ];
+        self.env = keys
+            .map(|(name, key)| (name.to_owned(), key.to_owned()))
+            .to_vec();
+    }
+
     pub fn store_folder(&self) -> PathBuf {
         self.dir.path().join("store")
     }
@@ -258,7 +281,9 @@ impl<'p> Host<'p> {
         let address = port::free();
         let mut args = vec![format!("KUBECONFIG={}", self.kubeconfig.display())];
         args.extend(self.env.iter().map(|(k, v)| format!("{k}={v}")));
-        args.push(env!("CARGO_BIN_EXE_btfleet").to_owned());
+        // For figures of the binary that ships.
+        let binary = std::env::var("BTFLEET");
+        args.push(binary.unwrap_or_else(|_| env!("CARGO_BIN_EXE_btfleet").to_owned()));
         args.extend(self.args(&self.name));
         args.extend(["--listen".to_owned(), address.to_string()]);
         args.extend(["--spread", "0"].map(str::to_owned));

@@ -2,7 +2,7 @@
 
 use super::bed::{BEFORE, BOOT, Host, RELEASE, objects_in, wait_until};
 use crate::support::servers::kubernetes::Version;
-use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY, Scheme};
+use crate::support::servers::s3::{S3Server, SECRET_KEY, Scheme};
 use crate::tool::{file, small_kernel, snapshot};
 use btfleet::artifact::BtfDigest;
 use serde_json::json;
@@ -69,21 +69,7 @@ fn a_first_boot_is_published_and_said_and_a_restart_writes_nothing() {
 fn a_kernel_is_published_in_a_real_object_storage() {
     let server = S3Server::start(Scheme::Https);
     let mut host = Host::new(Version::Newest, "storage");
-    let flag = |text: &str| text.to_owned();
-    host.store = vec![
-        flag("--store"),
-        format!("s3://{BUCKET}/fleet"),
-        flag("--s3-endpoint"),
-        server.url(),
-        flag("--s3-region"),
-        flag(REGION),
-        flag("--s3-ca-file"),
-        server.ca_file().unwrap().display().to_string(),
-    ];
-    host.env = vec![
-        (flag("AWS_ACCESS_KEY_ID"), flag(ACCESS_KEY)),
-        (flag("AWS_SECRET_ACCESS_KEY"), flag(SECRET_KEY)),
-    ];
+    host.publish_to(&server);
     host.succeed();
     assert_eq!(host.status(), "Ready");
     let objects = objects_in(&server.bucket_folder().join("fleet"));

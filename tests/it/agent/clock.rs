@@ -3,8 +3,8 @@
 use super::fake::{BEFORE, BOOT, Bed, LOST_REPLY, MINUTE, RELEASE, index_of};
 use crate::support::stores::Fault;
 use crate::tool::small_kernel;
-use btfleet::agent::Sending;
 use btfleet::artifact::Key;
+use btfleet::cluster::event::Sending;
 use btfleet::cluster::{Keys, State};
 use btfleet::store::Store;
 use std::time::Duration;

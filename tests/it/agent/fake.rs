@@ -3,9 +3,10 @@
 use crate::support::stores::{Faulty, MemoryStore};
 use crate::tool::small_kernel;
 use async_trait::async_trait;
-use btfleet::agent::{Cluster, Metrics, Parts, Sending, Settings, Source, Trouble, run};
+use btfleet::agent::{Cluster, Metrics, Parts, Settings, Source, Trouble, run};
 use btfleet::artifact::{Owner, Release};
 use btfleet::cluster::client::{Answer, Refusal};
+use btfleet::cluster::event::Sending;
 use btfleet::cluster::node::Metadata;
 use btfleet::cluster::{Keys, Node, State};
 use btfleet::ops::{Probe, Pulse};

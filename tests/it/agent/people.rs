@@ -5,6 +5,7 @@ use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{Credentials, Version};
 use crate::tool::btfleet;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::{Command, Output};
 
 fn run(host: &Host, args: &[&str]) -> Output {
@@ -410,4 +411,77 @@ fn a_nodes_header_and_btf_are_read_without_a_port_forward_and_checked() {
         said.contains("node get-node is Stale") && said.contains("btfleet doctor"),
         "{said}"
     );
+}
+
+#[test]
+fn krew_installs_the_plugin_and_the_real_kubectl_runs_it() {
+    use crate::support::servers::tool;
+    let host = Host::new(Version::Newest, "krew-node");
+    complete(&host);
+    pod_is(&host, running());
+    host.succeed();
+    let served = served(&host);
+    let dir = host.dir.path();
+    let pack = dir.join("pack");
+    let made = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("hack/krew.sh"))
+        .arg(&pack)
+        .arg(env!("CARGO_BIN_EXE_btfleet"))
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let manifest = std::fs::read_to_string(pack.join("btfleet.yaml")).unwrap();
+    let archive = manifest
+        .lines()
+        .find_map(|l| l.trim().strip_prefix("uri: "))
+        .and_then(|uri| uri.rsplit('/').next())
+        .unwrap();
+    let root = dir.join("krew");
+    let kubectl = tool("kubectl");
+    let path = format!(
+        "{}:{}:{}:/usr/bin:/bin",
+        root.join("bin").display(),
+        dir.display(),
+        kubectl.parent().unwrap().display()
+    );
+    let ask = |program: &Path, args: &[&str]| {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", dir).env("PATH", &path);
+        command.env("KREW_ROOT", &root).args(args);
+        command.env("KUBECONFIG", &served.kubeconfig);
+        command.output().unwrap()
+    };
+    let run = |program: &Path, args: &[&str]| {
+        let output = ask(program, args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        output
+    };
+    // The manifest is krew's own idea of one, and its sha256 that of the archive.
+    let krew = tool("krew");
+    let manifest = format!("--manifest={}", pack.join("btfleet.yaml").display());
+    let archive = format!("--archive={}", pack.join(archive).display());
+    run(&krew, &["install", &manifest, &archive]);
+    let listed = out(&run(&kubectl, &["plugin", "list"]));
+    assert!(listed.contains("kubectl-btfleet"), "{listed}");
+
+    let nodes = out(&run(&kubectl, &["btfleet", "nodes"]));
+    assert!(nodes.contains("krew-node"), "{nodes}");
+    // No controller has seen it: that is told, and kubectl hands the exit code on.
+    let doctor = ask(&kubectl, &["btfleet", "doctor", "krew-node"]);
+    let told = out(&doctor);
+    assert!(told.contains("krew-node: Ready"), "{told}");
+    assert!(told.contains("no KernelHeader yet"), "{told}");
+    assert_eq!(doctor.status.code(), Some(1));
+    let header = run(&kubectl, &["btfleet", "get", "node/krew-node"]).stdout;
+    let digest = btfleet::artifact::HeaderDigest::of(&header).to_string();
+    assert_eq!(Some(digest), host.annotation("header-digest"));
+    // As the caveat of the manifest has it.
+    std::os::unix::fs::symlink(
+        root.join("bin/kubectl-btfleet"),
+        dir.join("kubectl_complete-btfleet"),
+    )
+    .unwrap();
+    let asked = ["__complete", "btfleet", "get", "node/krew-"];
+    let completed = out(&run(&kubectl, &asked));
+    assert!(completed.starts_with("node/krew-node\t"), "{completed}");
 }

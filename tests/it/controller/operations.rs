@@ -40,7 +40,7 @@ fn every_metric_is_explained_and_no_other() {
     let doc = doc();
     let explained = rows(&doc, "btfleet_");
     let mut there = BTreeSet::new();
-    for part in ["agent", "controller", "serve"] {
+    for part in ["agent", "controller", "serve", "ops"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(part);
         in_source(&folder, &mut there);
     }
@@ -88,4 +88,19 @@ fn every_event_is_explained_and_no_other() {
     assert_eq!(of("\n## Events of the agent\n"), words(agent));
     let controller = controller::Reason::ALL.iter().map(|r| r.word()).collect();
     assert_eq!(of("\n### Events of the controller\n"), words(controller));
+}
+
+#[test]
+fn every_reason_of_a_condition_is_explained_and_no_other() {
+    let doc = doc();
+    let table = doc.split("| condition | status, reason |").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    let words = table.lines().skip(2).flat_map(|row| {
+        let cell = row.split('|').nth(2).unwrap();
+        let words = cell.split('`').skip(1).step_by(2);
+        words.filter(|word| !["True", "False"].contains(word))
+    });
+    let explained: BTreeSet<&str> = words.collect();
+    let there = controller::status::Because::ALL.iter().map(|b| b.word());
+    assert_eq!(explained, there.collect());
 }

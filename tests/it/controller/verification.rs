@@ -3,6 +3,7 @@
 use crate::support::stores::{Fault, Faulty, MemoryStore};
 use crate::tool::small_kernel;
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Manifest, Object, compress};
+use btfleet::controller::status::Because;
 use btfleet::controller::{Repair, Verification, VerifyError, verify};
 use btfleet::store::{Contents, Kernel, Manner, Store, publish_and_look, read};
 use futures::TryStreamExt;
@@ -172,7 +173,7 @@ async fn a_wrong_btf_loses_its_manifests_and_then_itself() {
         let faulty = Faulty::new(store.clone());
         let found = verified(&faulty, &kernel.digest).await;
         assert!(!found.verdict.verified.holds && !found.verdict.stored.holds);
-        assert_eq!(found.verdict.verified.reason, "BtfWrong");
+        assert_eq!(found.verdict.verified.reason, Because::BtfWrong);
         assert!(
             matches!(found.repairs[..], [Repair::RemovedBtf(_)]),
             "{:?}",
@@ -195,7 +196,7 @@ async fn a_wrong_btf_loses_its_manifests_and_then_itself() {
         assert!(!has(&*store, &manifest(&kernel).object()).await);
         // The agents' next look: BTF and manifest come back.
         let found = verified(&*store, &kernel.digest).await;
-        assert_eq!(found.verdict.verified.reason, "BtfWrong");
+        assert_eq!(found.verdict.verified.reason, Because::BtfWrong);
         let me = "c1".parse().unwrap();
         let back = Contents::Kernel(&kernel);
         publish_and_look(&*store, back, &me, &[], Manner::agent(1))
@@ -220,7 +221,7 @@ async fn without_its_btf_a_manifest_is_removed() {
         .await
         .unwrap();
     let found = verified(&store, &kernel.digest).await;
-    assert_eq!(found.verdict.stored.reason, "BtfMissing");
+    assert_eq!(found.verdict.stored.reason, Because::BtfMissing);
     assert!(!has(&store, &manifest(&kernel).object()).await);
     is_sound(&store).await;
 }
@@ -242,7 +243,7 @@ async fn btf_that_cannot_be_read_is_kept_and_has_no_manifest() {
     .await
     .unwrap();
     let found = verified(&store, &kernel.digest).await;
-    assert_eq!(found.verdict.verified.reason, "Unreadable");
+    assert_eq!(found.verdict.verified.reason, Because::Unreadable);
     assert!(found.verdict.verified.holds && found.verdict.stored.holds);
     assert_eq!((found.repairs.len(), found.made.len()), (0, 0));
     // Somebody writes one all the same.

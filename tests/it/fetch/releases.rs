@@ -80,6 +80,13 @@ fn a_kernel_without_btf_gets_the_one_that_was_imported_for_it_or_a_clear_no() {
             let (code, said) = pod.fetch(false, way);
             assert!(code == 4 && said.contains("2 kernels"), "{code} {said}");
         }
+        // A release that no store can have: the server refuses to look, and that is no reason to wait.
+        let release = pod.host.dir.path().join("proc/sys/kernel/osrelease");
+        std::fs::write(release, ".5-odd\n").unwrap();
+        for way in ways {
+            let (code, said) = pod.fetch(false, way);
+            assert_eq!(code, 4, "{said}");
+        }
         pod.assert_empty();
     }
 }
