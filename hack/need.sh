@@ -93,7 +93,9 @@ for_test() {
 }
 
 # Built here, not installed: see hack/gotools.sh.
-servers() { hack/gotools.sh versitygw etcd kube-apiserver-1.37 kube-apiserver-1.34 kubectl krew >/dev/null; }
+servers() {
+  hack/gotools.sh versitygw etcd kube-apiserver-1.37 kube-apiserver-1.34 kubectl krew helm kubeconform >/dev/null
+}
 
 # What we are compared with.
 for_side_by_side() {

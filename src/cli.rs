@@ -420,6 +420,74 @@ pub enum StoreTask {
     Pin(StorePin),
     /// No longer keep kernels under a name.
     Unpin(StorePin),
+    #[cfg(all(feature = "cluster", feature = "s3"))]
+    #[command(mut_arg("store", no_default))]
+    Init(StoreInit),
+}
+
+/// Set up the S3 server that the chart brings along (versitygw): Secrets, users, bucket, and who may do what in it.
+///
+/// Makes the Secrets that are absent, and never changes one that is there. Waits for the server; then each user of a
+/// Secret may do what its role needs, and users of Secrets that are gone may nothing. Can be run again at any time.
+#[cfg(all(feature = "cluster", feature = "s3"))]
+#[derive(Args, Debug)]
+pub struct StoreInit {
+    /// The Secrets' namespace; otherwise the pod's, or the kubeconfig's.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    /// Of the server's root user: keys accessKey and secretKey.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "BTFLEET_ROOT_SECRET",
+        default_value = "btfleet-store-root"
+    )]
+    pub root_secret: String,
+
+    /// Of the agents: key credentials, a file as AWS' tools read it.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "BTFLEET_AGENT_SECRET",
+        default_value = "btfleet-store-agent"
+    )]
+    pub agent_secret: String,
+
+    /// Of the controller, likewise.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "BTFLEET_CONTROLLER_SECRET",
+        default_value = "btfleet-store-controller"
+    )]
+    pub controller_secret: String,
+
+    /// Of the server, likewise.
+    #[arg(
+        long,
+        value_name = "SECRET",
+        env = "BTFLEET_SERVER_SECRET",
+        default_value = "btfleet-store-server"
+    )]
+    pub server_secret: String,
+
+    /// Wait this long for the S3 server.
+    #[arg(long, value_name = "SECONDS", default_value = "600")]
+    #[arg(value_parser = seconds)]
+    pub timeout: std::time::Duration,
+
+    /// Go on, and do it again this often: beside a server that forgets all when its pod ends.
+    #[arg(long, value_name = "SECONDS")]
+    #[arg(value_parser = seconds)]
+    pub every: Option<std::time::Duration>,
+
+    #[command(flatten)]
+    pub cluster: Cluster,
+
+    // Last: what follows would stand under its heading.
+    #[command(flatten)]
+    pub store: Store,
 }
 
 /// List which clusters and pins use which kernels, and since when.
@@ -681,6 +749,15 @@ pub struct Controller {
     #[arg(value_parser = time)]
     pub retention: std::time::Duration,
 
+    /// How the names of the admission policies begin that are looked for; "" looks for none.
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        env = "BTFLEET_POLICIES",
+        default_value = "btfleet"
+    )]
+    pub policies: String,
+
     /// How often each kernel is verified.
     #[arg(
         long,
@@ -697,9 +774,9 @@ pub struct Controller {
 
 /// Remove what btfleet wrote on this cluster's Nodes, and this cluster's references in the store.
 ///
-/// For the end of an installation: remove the agents first, or they write it again. Can be run again where
-/// it was cut short. What other clusters use stays in the store; what is left unused is collected by the
-/// controllers of clusters that share the store, or stays.
+/// For the end of an installation: the agents must be gone first, or they write it again (--daemonset sees to that). Can
+/// be run again where it was cut short. What other clusters use stays in the store; what is left unused is collected by
+/// the controllers of clusters that share the store, or stays.
 ///
 /// Exit codes: 0 nothing is left, 1 something is.
 #[cfg(feature = "cluster")]
@@ -707,6 +784,23 @@ pub struct Controller {
 pub struct Cleanup {
     #[command(flatten)]
     pub cluster: Cluster,
+
+    /// First remove the agents' DaemonSet, and wait until its pods are gone.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_DAEMONSET")]
+    pub daemonset: Option<String>,
+
+    /// Wait this long for its pods; then go on without those of nodes that are away.
+    #[arg(long, value_name = "SECONDS", default_value = "180")]
+    #[arg(value_parser = seconds)]
+    pub timeout: std::time::Duration,
+
+    /// At the end remove these Secrets: what `store init` made.
+    #[arg(long = "secret", value_name = "NAME")]
+    pub secrets: Vec<String>,
+
+    /// The DaemonSet's and the Secrets' namespace; otherwise the pod's, or the kubeconfig's.
+    #[arg(long, value_name = "NAME", env = "BTFLEET_NAMESPACE")]
+    pub namespace: Option<String>,
 
     #[command(flatten)]
     pub store: Store,
@@ -1047,6 +1141,11 @@ pub struct Doctor {
     /// These nodes; otherwise all that are not Ready.
     #[arg(value_name = "NODE")]
     pub nodes: Vec<String>,
+
+    /// With an agent's account, in a pod: try by dry run to write to its Node what an agent must not, and to write
+    /// what it may. Nothing else is looked at.
+    #[arg(long, conflicts_with = "nodes")]
+    pub try_policies: bool,
 }
 
 /// Print the definition of the resource KernelHeader (`kubectl apply -f -` takes it).

@@ -184,10 +184,8 @@ fn install(plane: &ControlPlane, bin: &str) {
     let admin = plane.admin();
     let namespace = serde_json::json!({"metadata": {"name": "btfleet"}});
     admin.post("/api/v1/namespaces", &namespace).success();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
-    for name in ["rbac.yaml", "policies.yaml"] {
-        admin.apply(&std::fs::read_to_string(root.join(name)).unwrap());
-    }
+    admin.apply(&servers::manifests::accounts());
+    admin.apply(&servers::manifests::policies());
     let crd = std::process::Command::new(bin).arg("crd").output().unwrap();
     admin.apply(&String::from_utf8(crd.stdout).unwrap());
     let served = || admin.get("/apis/btfleet.dev/v1alpha1/kernelheaders").status == 200;

@@ -10,11 +10,11 @@ use btfleet::controller::{Api, Metrics, undo};
 use btfleet::store::Store;
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams};
 use kube::core::Request;
 use serde::de::IgnoredAny;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// So many Nodes are patched at a time.
 const AT_ONCE: usize = 4;
@@ -43,6 +43,13 @@ pub async fn run(args: cli::Cleanup) -> Result<ExitCode> {
             Some((super::open(&args.store).await?, owner))
         }
     };
+    let namespace = match &args.namespace {
+        Some(name) => name.clone(),
+        None => client.default_namespace().to_owned(),
+    };
+    if let Some(name) = &args.daemonset {
+        remove_agents(&client, &namespace, name, args.timeout).await?;
+    }
     let nodes = with_keys(&client).await?;
     let count = nodes.len();
     let mut failed = 0;
@@ -74,6 +81,9 @@ pub async fn run(args: cli::Cleanup) -> Result<ExitCode> {
             store.place()
         );
     }
+    for name in &args.secrets {
+        remove_secret(&client, &namespace, name).await?;
+    }
     let left = with_keys(&client).await?;
     if let Some(node) = left.first() {
         bail!(
@@ -86,6 +96,53 @@ pub async fn run(args: cli::Cleanup) -> Result<ExitCode> {
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+/// Removes the DaemonSet in the foreground: it stays until its pods have ended and are removed.
+async fn remove_agents(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    patience: Duration,
+) -> Result<()> {
+    let sets = Request::new(format!("/apis/apps/v1/namespaces/{namespace}/daemonsets"));
+    match ask::<IgnoredAny>(client, sets.delete(name, &DeleteParams::foreground())).await {
+        Ok(_) => {}
+        Err(e) if e.answer == Answer::Absent => {
+            println!("there is no DaemonSet {namespace}/{name}");
+            return Ok(());
+        }
+        Err(e) => return Err(e).context("the DaemonSet cannot be removed"),
+    }
+    let began = Instant::now();
+    loop {
+        match ask::<IgnoredAny>(client, sets.get(name, &GetParams::default())).await {
+            Err(e) if e.answer == Answer::Absent => {
+                println!("removed DaemonSet {namespace}/{name} and its pods");
+                return Ok(());
+            }
+            Err(e) if e.answer != Answer::Away => {
+                return Err(e).context("the DaemonSet cannot be seen");
+            }
+            Ok(_) | Err(_) => {}
+        }
+        if began.elapsed() > patience {
+            // A node that is away keeps its pod for ever, and can write nothing. Another one's agent is found below.
+            super::note("some of its pods have not ended; going on without them");
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn remove_secret(client: &Client, namespace: &str, name: &str) -> Result<()> {
+    let secrets = Request::new(format!("/api/v1/namespaces/{namespace}/secrets"));
+    match ask::<IgnoredAny>(client, secrets.delete(name, &DeleteParams::default())).await {
+        Ok(_) => println!("removed Secret {namespace}/{name}"),
+        Err(e) if e.answer == Answer::Absent => {}
+        Err(e) => return Err(e).with_context(|| format!("Secret {name} cannot be removed")),
+    }
+    Ok(())
 }
 
 struct Marked {

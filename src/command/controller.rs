@@ -47,6 +47,7 @@ async fn work(args: &cli::Controller) -> Result<ExitCode> {
             retention: args.retention,
         },
         verify_every: args.verify_every,
+        policies: args.policies.clone(),
         clock: Clock::default(),
         seed: fastrand::u64(..),
     };

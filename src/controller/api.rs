@@ -17,13 +17,9 @@ use std::fmt;
 pub const KERNEL_HEADERS: &str = "/apis/btfleet.dev/v1alpha1/kernelheaders";
 /// Where Nodes lie.
 pub const NODES: &str = "/api/v1/nodes";
-/// The admission policies that are shipped, and their bindings of the same names.
-pub const POLICIES: [&str; 4] = [
-    "btfleet-agent-own-node",
-    "btfleet-agent-own-events",
-    "btfleet-keys",
-    "btfleet-cleanup",
-];
+/// The ends of the names of the admission policies that are shipped, and of their bindings. What comes before is the
+/// installation's.
+pub const POLICIES: [&str; 4] = ["agent-own-node", "agent-own-events", "keys", "cleanup"];
 const ADMISSION: &str = "/apis/admissionregistration.k8s.io/v1";
 /// The field manager of KernelHeaders.
 const MANAGER: &str = "btfleet-controller";

@@ -246,8 +246,12 @@ impl<'a> Leader<'a> {
     }
 
     async fn look_at_policies(&self) {
+        if self.settings.policies.is_empty() {
+            return;
+        }
         loop {
-            for name in POLICIES {
+            for end in POLICIES {
+                let name = &format!("{}-{end}", self.settings.policies);
                 match self.api.has_policy(name).await {
                     Ok(present) => self.metrics.policy(name, present),
                     Err(e) => tracing::warn!("is admission policy {name} there? {e}"),

@@ -30,6 +30,8 @@ pub struct Settings {
     pub schedule: Schedule,
     /// From one verification of a kernel to the next.
     pub verify_every: Duration,
+    /// How the admission policies' names begin; empty if there are none to look for.
+    pub policies: String,
     /// By which the long times go.
     pub clock: Clock,
     /// Decides what is spread.

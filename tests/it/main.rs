@@ -4,6 +4,7 @@ mod admission;
 #[cfg(feature = "cluster")]
 mod agent;
 mod canonical;
+mod chart;
 mod cli;
 #[cfg(feature = "cluster")]
 mod clients;

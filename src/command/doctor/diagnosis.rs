@@ -347,7 +347,7 @@ struct Binding {
     validation_actions: Vec<String>,
 }
 
-/// The admission policies that are there, and those that are bound.
+/// The installation's admission policies that are there, and those that are bound.
 #[derive(Debug, Default, Clone)]
 pub struct Policies {
     there: BTreeSet<String>,
@@ -366,7 +366,7 @@ impl Policies {
     }
 
     fn works(&self, end: &str) -> bool {
-        let ours = |name: &&String| name.contains("btfleet") && name.ends_with(&format!("-{end}"));
+        let ours = |name: &&String| name.ends_with(&format!("-{end}"));
         self.there
             .iter()
             .filter(ours)
@@ -386,7 +386,7 @@ pub fn of_policies(policies: &Known<Policies>) -> Vec<Finding> {
                 format!(
                     "the admission policy btfleet-{end} is not there, or bound to nothing: {means}"
                 ),
-                "Apply manifests/policies.yaml, or install the chart with its policies",
+                "Install the chart with admissionPolicies.enabled, or apply manifests/install.yaml",
             )
         })
         .collect()

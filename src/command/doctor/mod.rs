@@ -1,6 +1,7 @@
 //! `btfleet doctor`: why a node is not Ready, in words, from what this account can see of the cluster.
 
 mod diagnosis;
+mod policies;
 
 use super::events::{self, Event};
 use super::inventory::{cluster, say};
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What every pod of an installation bears.
+/// What every object of an installation bears.
 const OURS: &str = "app.kubernetes.io/name=btfleet";
 const PODS: &str = "/api/v1/pods";
 const NODES: &str = "/api/v1/nodes";
@@ -35,6 +36,9 @@ pub async fn run(args: Doctor) -> Result<ExitCode> {
         bail!("no cluster is known here: set KUBECONFIG or give --kubeconfig");
     };
     say(&args.cluster);
+    if args.try_policies {
+        return policies::run(&client).await;
+    }
     let mut out = io::stdout().lock();
     let installed = installation(&client).await;
     tell(&mut out, &installed)?;
@@ -103,7 +107,8 @@ async fn installation(client: &Client) -> Vec<Finding> {
     found.extend(diagnosis::of_crd(&known(crd.map(|there| there.is_some()))));
     let mut policies = Policies::default();
     let listed = async {
-        list(client, POLICIES, ListParams::default(), |p| policies.add(p)).await?;
+        let ours = ListParams::default().labels(OURS);
+        list(client, POLICIES, ours, |p| policies.add(p)).await?;
         list(client, BINDINGS, ListParams::default(), |b| {
             policies.bind(b)
         })

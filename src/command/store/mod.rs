@@ -2,6 +2,8 @@
 
 mod doctor;
 mod forget;
+#[cfg(all(feature = "cluster", feature = "s3"))]
+mod init;
 mod pin;
 mod refs;
 
@@ -17,5 +19,7 @@ pub async fn run(task: &StoreTask) -> Result<ExitCode> {
         StoreTask::Forget(args) => forget::run(args, SystemTime::now()).await,
         StoreTask::Pin(args) => pin::pin(args).await,
         StoreTask::Unpin(args) => pin::unpin(args).await,
+        #[cfg(all(feature = "cluster", feature = "s3"))]
+        StoreTask::Init(args) => init::run(args).await,
     }
 }

@@ -2,6 +2,7 @@
 
 use super::credentials::Credentials;
 use super::place::Place;
+use super::trust::Way;
 use super::watch::{RetryAfter, Watch};
 use super::{Error, S3Options, trust};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
@@ -30,7 +31,8 @@ pub(super) async fn connect(place: &Place, options: &S3Options) -> Result<Connec
         let place = place.text.clone();
         Error::Place { place, problem }
     };
-    let http = trust::http_client(options).map_err(refuse)?;
+    let http = trust::http_client(options, Way::Proxied).map_err(refuse)?;
+    let direct = trust::http_client(options, Way::Direct).map_err(refuse)?;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(options.connect_timeout)
         .read_timeout(options.read_timeout)
@@ -38,7 +40,7 @@ pub(super) async fn connect(place: &Place, options: &S3Options) -> Result<Connec
         .operation_timeout(options.call_timeout)
         .build();
     let retries = RetryConfig::standard().with_max_attempts(options.attempts.max(1));
-    let credentials = Credentials::new(http.clone(), options);
+    let credentials = Credentials::new(http.clone(), direct, options);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)

@@ -26,6 +26,8 @@ pub(super) struct Credentials {
 
 struct Inner {
     http: SharedHttpClient,
+    /// For what only this machine can ask: no proxy stands before it.
+    direct: SharedHttpClient,
     file: Option<PathBuf>,
     reread: Duration,
     margin: Duration,
@@ -46,10 +48,15 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    pub fn new(http: SharedHttpClient, options: &S3Options) -> Credentials {
+    pub fn new(
+        http: SharedHttpClient,
+        direct: SharedHttpClient,
+        options: &S3Options,
+    ) -> Credentials {
         Credentials {
             inner: Arc::new(Inner {
                 http,
+                direct,
                 file: options.credentials_file.clone(),
                 reread: options.reread_keys,
                 margin: Credentials::margin(options),
@@ -89,8 +96,9 @@ impl Credentials {
         self.inner.lasting.get_or_init(|| {
             let config = self.config();
             let web = WebIdentityTokenCredentialsProvider::builder().configure(&config);
-            let container = EcsCredentialsProvider::builder().configure(&config);
-            let instance = ImdsCredentialsProvider::builder().configure(&config);
+            let direct = config.with_http_client(self.inner.direct.clone());
+            let container = EcsCredentialsProvider::builder().configure(&direct);
+            let instance = ImdsCredentialsProvider::builder().configure(&direct);
             vec![
                 ("web identity (IRSA)", Box::new(web.build())),
                 ("pod identity or container", Box::new(container.build())),

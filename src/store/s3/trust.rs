@@ -2,6 +2,8 @@
 
 use super::S3Options;
 use aws_sdk_s3::config::SharedHttpClient;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use rustls::RootCertStore;
@@ -10,9 +12,18 @@ use rustls::pki_types::pem::PemObject;
 use std::fs;
 use std::path::Path;
 
-/// One client for all: the system's certificate authorities (`SSL_CERT_FILE`, or where distributions keep
-/// them) and those of `--s3-ca-file`. Plain HTTP goes through it as well.
-pub(super) fn http_client(options: &S3Options) -> Result<SharedHttpClient, String> {
+/// Which way requests go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Way {
+    /// Through the proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name, if they name one.
+    Proxied,
+    /// Past any proxy: to what only this machine can ask, its instance metadata.
+    Direct,
+}
+
+/// One client for all that go the same way: the system's certificate authorities (`SSL_CERT_FILE`, or where
+/// distributions keep them) and those of `--s3-ca-file`. Plain HTTP goes through it as well.
+pub(super) fn http_client(options: &S3Options, way: Way) -> Result<SharedHttpClient, String> {
     // An empty system store must not be asked for: the client takes that for a mistake.
     let system = rustls_native_certs::load_native_certs().certs;
     let usable = RootCertStore::empty().add_parsable_certificates(system).0;
@@ -22,10 +33,21 @@ pub(super) fn http_client(options: &S3Options) -> Result<SharedHttpClient, Strin
     }
     let context = TlsContext::builder().with_trust_store(trust).build();
     let context = context.map_err(|e| format!("TLS cannot be set up: {e}"))?;
-    Ok(aws_smithy_http_client::Builder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .tls_context(context)
-        .build_https())
+    let proxy = match way {
+        Way::Proxied => ProxyConfig::from_env(),
+        Way::Direct => ProxyConfig::disabled(),
+    };
+    let client = aws_smithy_http_client::Builder::new();
+    Ok(client.build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder();
+        connector.set_connector_settings(settings.cloned());
+        connector.set_proxy_config(Some(proxy.clone()));
+        if let Some(components) = components {
+            connector.set_sleep_impl(components.sleep_impl());
+        }
+        let connector = connector.tls_provider(Provider::Rustls(CryptoMode::Ring));
+        connector.tls_context(context.clone()).build()
+    }))
 }
 
 /// The file, if every certificate in it can be used: the client panics over others, and much later.

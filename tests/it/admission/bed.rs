@@ -3,15 +3,10 @@
 use super::row::{Grant, Request};
 use crate::support::servers::api::{Answer, Api, JSON, MERGE};
 use crate::support::servers::kubernetes::{ControlPlane, Version};
+use crate::support::servers::manifests;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// A file of manifests/.
-pub fn manifest(name: &str) -> String {
-    let path = format!("{}/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
 
 pub const DIGEST: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 pub const KERNEL: &str = "00112233445566778899aabbccddeeff";
@@ -45,31 +40,55 @@ impl Who {
     }
 }
 
+/// An installation: where it is, how its objects' names begin, and what it consists of.
+pub struct Installation {
+    pub namespace: &'static str,
+    pub name: &'static str,
+    pub yaml: String,
+}
+
+impl Installation {
+    /// manifests/install.yaml
+    pub fn shipped() -> Self {
+        Installation {
+            namespace: "btfleet",
+            name: "btfleet",
+            yaml: manifests::install(),
+        }
+    }
+}
+
 pub struct Bed {
     pub plane: ControlPlane,
+    pub installed: Installation,
     people: BTreeMap<Who, Api>,
 }
 
 impl Bed {
-    pub fn new(version: Version) -> Self {
-        let bed = Self::without_policies(version);
-        bed.plane.admin().apply(&manifest("policies.yaml"));
+    pub fn new(version: Version, installed: Installation) -> Self {
+        let bed = Self::without_policies(version, installed);
+        let policies = manifests::policies_of(&bed.installed.yaml);
+        bed.plane.admin().apply(&policies);
         bed.wait_for_policies();
         bed
     }
 
-    pub fn without_policies(version: Version) -> Self {
+    pub fn without_policies(version: Version, installed: Installation) -> Self {
         let plane = ControlPlane::start(version);
         let admin = plane.admin();
-        let namespace = json!({"metadata": {"name": "btfleet"}});
+        let namespace = json!({"metadata": {"name": installed.namespace}});
         admin.post("/api/v1/namespaces", &namespace).success();
-        admin.apply(&manifest("rbac.yaml"));
+        admin.apply(&manifests::accounts_of(&installed.yaml));
         admin.apply(PEOPLE);
         for node in ["a", "b"] {
             admin.post("/api/v1/nodes", &node_object(node)).success();
         }
-        let people = people(&plane);
-        Bed { plane, people }
+        let people = people(&plane, &installed);
+        Bed {
+            plane,
+            installed,
+            people,
+        }
     }
 
     pub fn send(&self, who: Who, request: &Request) -> Answer {
@@ -194,18 +213,23 @@ fn wait_until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
-fn people(plane: &ControlPlane) -> BTreeMap<Who, Api> {
-    let account = |name: &str| plane.with_token(&plane.token("btfleet", name, None));
-    let scheduled = agent_pod(plane, "agent-a", Some("a"));
-    let waiting = agent_pod(plane, "agent-waiting", None);
-    let of_pod = |pod| plane.with_token(&plane.token("btfleet", "btfleet-agent", Some(pod)));
+fn people(plane: &ControlPlane, installed: &Installation) -> BTreeMap<Who, Api> {
+    let Installation {
+        namespace, name, ..
+    } = installed;
+    let token = |end: &str, bound| {
+        let account = format!("{name}-{end}");
+        plane.with_token(&plane.token(namespace, &account, bound))
+    };
+    let scheduled = agent_pod(plane, installed, "agent-a", Some("a"));
+    let waiting = agent_pod(plane, installed, "agent-waiting", None);
     BTreeMap::from([
-        (Who::Agent, of_pod(scheduled)),
-        (Who::AgentWithoutPod, account("btfleet-agent")),
-        (Who::AgentWithoutNode, of_pod(waiting)),
-        (Who::Cleanup, account("btfleet-cleanup")),
-        (Who::Controller, account("btfleet-controller")),
-        (Who::Serve, account("btfleet-serve")),
+        (Who::Agent, token("agent", Some(scheduled))),
+        (Who::AgentWithoutPod, token("agent", None)),
+        (Who::AgentWithoutNode, token("agent", Some(waiting))),
+        (Who::Cleanup, token("cleanup", None)),
+        (Who::Controller, token("controller", None)),
+        (Who::Serve, token("server", None)),
         (Who::KubeletA, plane.kubelet("a")),
         (Who::KubeletB, plane.kubelet("b")),
         (Who::Patcher, plane.user("patcher", None)),
@@ -215,19 +239,24 @@ fn people(plane: &ControlPlane) -> BTreeMap<Who, Api> {
 }
 
 /// A pod of the agent's account; the reference that a token is bound to.
-fn agent_pod(plane: &ControlPlane, name: &str, node: Option<&str>) -> Value {
+fn agent_pod(
+    plane: &ControlPlane,
+    installed: &Installation,
+    name: &str,
+    node: Option<&str>,
+) -> Value {
     let mut pod = json!({
         "metadata": {"name": name},
         "spec": {
-            "serviceAccountName": "btfleet-agent",
+            "serviceAccountName": format!("{}-agent", installed.name),
             "containers": [{"name": "agent", "image": "btfleet"}],
         },
     });
     if let Some(node) = node {
         pod["spec"]["nodeName"] = json!(node);
     }
-    let pods = "/api/v1/namespaces/btfleet/pods";
-    let pod = plane.admin().post(pods, &pod).success();
+    let pods = format!("/api/v1/namespaces/{}/pods", installed.namespace);
+    let pod = plane.admin().post(&pods, &pod).success();
     json!({"apiVersion": "v1", "kind": "Pod", "name": name, "uid": pod["metadata"]["uid"]})
 }
 

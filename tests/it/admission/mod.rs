@@ -1,4 +1,4 @@
-//! Who may write what: manifests/rbac.yaml and manifests/policies.yaml on real API servers, row by row.
+//! Who may write what: the accounts and policies of an installation on real API servers, row by row.
 //!
 //! Each row says which guard refuses, not only that something does; and the whole table runs twice, the second time
 //! with every verb on Nodes granted, so that RBAC cannot stand in for a policy that does not hold.
@@ -12,8 +12,10 @@ mod others;
 mod rbac;
 mod row;
 
+use crate::support::chart;
 use crate::support::servers::kubernetes::Version;
-use bed::Bed;
+use crate::support::servers::manifests;
+use bed::{Bed, Installation};
 use row::{Grant, Row};
 
 fn rows() -> Vec<Row> {
@@ -27,8 +29,8 @@ fn rows() -> Vec<Row> {
     parts.into_iter().flatten().collect()
 }
 
-fn every_row_holds(version: Version) {
-    let bed = Bed::new(version);
+fn every_row_holds(version: Version, installed: Installation) {
+    let bed = Bed::new(version, installed);
     let mut failures = Vec::new();
     let rows = rows();
     for grant in [Grant::Shipped, Grant::EveryVerbOnNodes] {
@@ -50,18 +52,29 @@ fn every_row_holds(version: Version) {
 
 #[test]
 fn every_row_holds_on_the_oldest_kubernetes() {
-    every_row_holds(Version::Oldest);
+    every_row_holds(Version::Oldest, Installation::shipped());
 }
 
 #[test]
 fn every_row_holds_on_the_newest_kubernetes() {
-    every_row_holds(Version::Newest);
+    every_row_holds(Version::Newest, Installation::shipped());
+}
+
+/// Names come from the release.
+#[test]
+fn every_row_holds_of_a_release_of_another_name_in_another_namespace() {
+    let installed = Installation {
+        namespace: "kernels",
+        name: "fleet2-btfleet",
+        yaml: chart::render("fleet2", "kernels", &[]),
+    };
+    every_row_holds(Version::Newest, installed);
 }
 
 /// A row that would pass whatever happens proves nothing.
 #[test]
 fn without_the_policies_every_row_that_a_policy_refuses_fails() {
-    let bed = Bed::without_policies(Version::Newest);
+    let bed = Bed::without_policies(Version::Newest, Installation::shipped());
     bed.grant(Grant::EveryVerbOnNodes);
     let mut passed = Vec::new();
     for row in rows() {
@@ -77,7 +90,7 @@ fn without_the_policies_every_row_that_a_policy_refuses_fails() {
 #[test]
 fn every_validation_of_every_policy_has_a_row() {
     let objects: Vec<serde_json::Value> =
-        serde_saphyr::from_multiple(&bed::manifest("policies.yaml")).unwrap();
+        serde_saphyr::from_multiple(&manifests::policies()).unwrap();
     let rows = rows();
     let mut validations = 0;
     for policy in objects

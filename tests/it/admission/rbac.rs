@@ -1,7 +1,7 @@
-//! manifests/rbac.yaml gives each account what it needs and not one verb more: the API server's own authorizer says.
+//! RBAC gives each account what it needs and not one verb more: the API server's own authorizer says.
 
-use super::bed::manifest;
 use crate::support::servers::kubernetes::{ControlPlane, Version};
+use crate::support::servers::manifests;
 use serde_json::json;
 
 const VERBS: [&str; 8] = [
@@ -16,7 +16,7 @@ const VERBS: [&str; 8] = [
 ];
 
 /// Group, resource (with its subresource), namespace, name.
-const OBJECTS: [(&str, &str, &str, &str); 18] = [
+const OBJECTS: [(&str, &str, &str, &str); 22] = [
     ("", "nodes", "", ""),
     ("", "nodes/status", "", ""),
     ("", "nodes/proxy", "", ""),
@@ -31,6 +31,10 @@ const OBJECTS: [(&str, &str, &str, &str); 18] = [
     ("coordination.k8s.io", "leases", "btfleet", ""),
     ("coordination.k8s.io", "leases", "kube-node-lease", ""),
     ("", "secrets", "btfleet", ""),
+    ("", "secrets", "btfleet", "btfleet-store-root"),
+    ("", "secrets", "btfleet", "another"),
+    ("apps", "daemonsets", "btfleet", "btfleet-agent"),
+    ("apps", "daemonsets", "btfleet", "another"),
     ("", "secrets", "kube-system", ""),
     ("", "pods", "btfleet", ""),
     ("", "serviceaccounts/token", "btfleet", ""),
@@ -55,10 +59,15 @@ controller   events.k8s.io/events default         create patch
 controller   btfleet.dev/kernelheaders            get list watch create update patch delete
 controller   btfleet.dev/kernelheaders/status     get update patch
 controller   coordination.k8s.io/leases btfleet   get create update patch
-serve        nodes                                get list watch
-serve        btfleet.dev/kernelheaders            get list watch
+server       nodes                                get list watch
+server       btfleet.dev/kernelheaders            get list watch
 cleanup      nodes                                list patch
 cleanup      namespaces kube-system               get
+cleanup      secrets btfleet btfleet-store-root   delete
+cleanup      apps/daemonsets btfleet btfleet-agent get delete
+store-init   secrets btfleet                      create
+store-init   secrets btfleet btfleet-store-root   get create
+store-init   secrets btfleet another              create
 ";
 
 #[test]
@@ -67,7 +76,7 @@ fn each_account_may_what_it_needs_and_nothing_else() {
     let admin = plane.admin();
     let namespace = json!({"metadata": {"name": "btfleet"}});
     admin.post("/api/v1/namespaces", &namespace).success();
-    admin.apply(&manifest("rbac.yaml"));
+    admin.apply(&manifests::accounts());
     let may = |account: &str, (group, resource, namespace, name), verb: &str| {
         let (resource, subresource) = resource_and_sub(resource);
         let review = json!({"spec": {
@@ -88,7 +97,7 @@ fn each_account_may_what_it_needs_and_nothing_else() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let mut found = String::from("\n");
-    for account in ["agent", "controller", "serve", "cleanup"] {
+    for account in ["agent", "controller", "server", "cleanup", "store-init"] {
         for object in OBJECTS {
             let verbs: Vec<&str> = VERBS
                 .into_iter()
@@ -97,7 +106,12 @@ fn each_account_may_what_it_needs_and_nothing_else() {
             if !verbs.is_empty() {
                 let (group, resource, namespace, name) = object;
                 let slash = if group.is_empty() { "" } else { "/" };
-                let what = format!("{group}{slash}{resource} {namespace}{name}");
+                let space = if namespace.is_empty() || name.is_empty() {
+                    ""
+                } else {
+                    " "
+                };
+                let what = format!("{group}{slash}{resource} {namespace}{space}{name}");
                 found += &format!(
                     "{account:<12} {:<36} {}\n",
                     what.trim_end(),

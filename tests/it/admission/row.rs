@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// What RBAC gives the agent's and the cleanup's account on Nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Grant {
-    /// manifests/rbac.yaml
+    /// As installed.
     Shipped,
     /// That, and every verb on nodes and nodes/*.
     EveryVerbOnNodes,
@@ -161,7 +161,7 @@ impl Row {
         let before = bed.node("a");
         let others = bed.node("b");
         let answer = bed.send(self.who, &(self.make)(&before));
-        judge(self.expected(grant), &answer)?;
+        judge(self.expected(grant), &answer, bed.installed.name)?;
         let after = bed.node("a");
         if bed.node("b") != others {
             return Err("node b changed".to_owned());
@@ -187,18 +187,18 @@ impl Row {
 }
 
 /// Whether the answer is the one expected; else what it was.
-fn judge(expect: Expect, answer: &Answer) -> Result<(), String> {
+fn judge(expect: Expect, answer: &Answer, installed: &str) -> Result<(), String> {
     let message = answer.message();
     let held = match expect {
         Expect::Accepted => (200..300).contains(&answer.status),
         Expect::Policy(status, policy, part) => {
-            answer.status == status && is_denied_by(message, policy, part)
+            answer.status == status && is_denied_by(message, installed, policy, part)
         }
         Expect::EitherPolicy(status, either) => {
             answer.status == status
                 && either
                     .iter()
-                    .any(|(policy, part)| is_denied_by(message, policy, part))
+                    .any(|(policy, part)| is_denied_by(message, installed, policy, part))
         }
         // "… is forbidden: User "x" cannot patch resource "nodes" in API group "" at the cluster scope"
         Expect::Rbac => {
@@ -225,7 +225,9 @@ fn judge(expect: Expect, answer: &Answer) -> Result<(), String> {
     }
 }
 
-fn is_denied_by(message: &str, policy: &str, part: &str) -> bool {
+/// Policies are named here as in the default install.
+fn is_denied_by(message: &str, installed: &str, policy: &str, part: &str) -> bool {
+    let policy = policy.replacen("btfleet", installed, 1);
     let denied =
         format!("ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: ");
     message

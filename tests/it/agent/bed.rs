@@ -4,6 +4,7 @@
 use super::proxy::Proxy;
 use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{ControlPlane, Credentials, Version};
+use crate::support::servers::manifests;
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
 use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY};
@@ -18,11 +19,6 @@ use std::time::{Duration, Instant};
 pub const BOOT: &str = "0b0e2a9c-1111-4222-8333-444455556666";
 pub const BEFORE: &str = "99999999-1111-4222-8333-444455556666";
 pub const RELEASE: &str = "6.1.0-9+deb12~rc1_x";
-
-fn manifest(name: &str) -> String {
-    let path = format!("{}/manifests/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"))
-}
 
 /// The API server of this version that the agents' tests share, with everything installed.
 pub fn plane(version: Version) -> &'static ControlPlane {
@@ -41,8 +37,8 @@ pub fn installed(version: Version) -> ControlPlane {
     let admin = plane.admin();
     let namespace = json!({"metadata": {"name": "btfleet"}});
     admin.post("/api/v1/namespaces", &namespace).success();
-    admin.apply(&manifest("rbac.yaml"));
-    admin.apply(&manifest("policies.yaml"));
+    admin.apply(&manifests::accounts());
+    admin.apply(&manifests::policies());
     // The API server learns of RBAC and policies from its watches.
     let token = Host::new_on(&plane, "probe").token.clone();
     let agent = plane.with_token(&token);

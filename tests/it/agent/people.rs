@@ -413,6 +413,34 @@ fn a_nodes_header_and_btf_are_read_without_a_port_forward_and_checked() {
     );
 }
 
+/// What `helm test` runs.
+#[test]
+fn an_agents_account_tries_what_it_must_not_and_tells_whether_it_was_refused() {
+    let host = Host::new(Version::Newest, "doctor-tries");
+    let tries = |kubeconfig: &std::path::Path| {
+        let mut command = btfleet(host.dir.path());
+        command.env("KUBECONFIG", kubeconfig);
+        command.env("NODE_NAME", &host.name);
+        command.args(["doctor", "--try-policies"]).output().unwrap()
+    };
+    let own = host.plane.kubeconfig(&Credentials::Token(&host.token));
+    let output = tries(&own);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        out(&output).contains("that is not btfleet's is refused"),
+        "{}",
+        out(&output)
+    );
+    // It was a dry run.
+    assert_eq!(host.annotation("status"), None);
+    // Whom no policy holds: as if there were none.
+    let output = tries(host.plane.admin_kubeconfig());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("the admission policies are absent"), "{said}");
+}
+
 #[test]
 fn krew_installs_the_plugin_and_the_real_kubectl_runs_it() {
     use crate::support::servers::tool;

@@ -28,6 +28,7 @@ impl Inside {
             cluster_id: None,
             schedule: Schedule { mode, retention },
             verify_every: Duration::from_secs(86_400),
+            policies: "btfleet".to_owned(),
             clock: clock.clone(),
             seed: 1,
         };

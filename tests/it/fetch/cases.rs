@@ -64,7 +64,7 @@ fn without_it_what_the_node_names_is_got_from_a_server_or_a_store() {
         assert_eq!(pod.manifest()["source"], server.url());
         assert_eq!(pod.manifest()["node"], "named");
         // Its own account may read its Node: then a store will do.
-        let token = pod.host.plane.token("btfleet", "btfleet-serve", None);
+        let token = pod.host.plane.token("btfleet", "btfleet-server", None);
         let kubeconfig = pod.host.plane.kubeconfig(&Credentials::Token(&token));
         let store = format!("file://{}", pod.host.store_folder().display());
         std::fs::remove_dir_all(pod.folder()).unwrap();
@@ -195,7 +195,7 @@ fn a_server_or_a_store_that_is_away_is_waited_for_and_said() {
         code == 6 && said.contains("waiting: nobody answers"),
         "{code} {said}"
     );
-    let token = pod.host.plane.token("btfleet", "btfleet-serve", None);
+    let token = pod.host.plane.token("btfleet", "btfleet-server", None);
     let kubeconfig = pod.host.plane.kubeconfig(&Credentials::Token(&token));
     let kubeconfig = kubeconfig.display().to_string();
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();

@@ -215,3 +215,42 @@ fn variables_come_before_files_and_files_before_identities() {
     assert_eq!(reads(with_variables, &s3), "from environment variables");
     assert_eq!(agent.requests().len(), 0);
 }
+
+#[test]
+fn a_proxy_stands_before_the_store_and_not_before_what_gives_the_keys() {
+    let (proxy, agent) = (bucket(), FaultyS3::start(|_| given("Token")));
+    let dir = tempfile::tempdir().unwrap();
+    let run = |endpoint: &str, variables: &[(&str, &str)]| {
+        let mut command = btfleet(dir.path());
+        let url = format!("{}/v1/credentials", agent.url());
+        command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+        command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "x");
+        command.env("HTTP_PROXY", proxy.url());
+        command.envs(variables.iter().copied());
+        command.args([
+            "store",
+            "doctor",
+            "--store",
+            "s3://bucket/p",
+            "--role=reader",
+        ]);
+        command.args(["--s3-region=eu-west-1", "--s3-endpoint", endpoint]);
+        command.output().unwrap()
+    };
+    // Nobody but the proxy knows this host.
+    let out = run("http://s3.example.invalid:9000", &[]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let asked = proxy.requests();
+    let through = |r: &Request| {
+        r.path
+            .starts_with("http://s3.example.invalid:9000/bucket/p")
+    };
+    assert!(!asked.is_empty() && asked.iter().all(through), "{asked:?}");
+    assert_eq!(only(&agent).path, "/v1/credentials");
+
+    let direct = bucket();
+    let out = run(&direct.url(), &[("NO_PROXY", "127.0.0.1")]);
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(!direct.requests().is_empty());
+    assert_eq!(proxy.requests().len(), asked.len());
+}

@@ -9,7 +9,7 @@ use serde_json::json;
 
 /// A server over this host's store and cluster, with the account that the manifests give it.
 pub fn serving(host: &Host) -> Serving {
-    let token = host.plane.token("btfleet", "btfleet-serve", None);
+    let token = host.plane.token("btfleet", "btfleet-server", None);
     let kubeconfig = host.plane.kubeconfig(&Credentials::Token(&token));
     let store = format!("--store=file://{}", host.store_folder().display());
     let kubeconfig = kubeconfig.display().to_string();

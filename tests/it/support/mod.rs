@@ -4,6 +4,7 @@ pub mod btfgen;
 pub mod btfread;
 pub mod btfwrite;
 pub mod cc;
+pub mod chart;
 pub mod compare;
 pub mod compile;
 pub mod core;

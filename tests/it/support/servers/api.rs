@@ -125,12 +125,12 @@ impl Api {
 }
 
 /// Where an object of the kinds that we ship lies.
-fn path(object: &Value) -> String {
+pub fn path(object: &Value) -> String {
     let word = |v: &Value| v.as_str().unwrap_or_default().to_owned();
     let version = word(&object["apiVersion"]);
     let root = if version.contains('/') { "apis" } else { "api" };
     let plural = match object["kind"].as_str().unwrap() {
-        "ValidatingAdmissionPolicy" => "validatingadmissionpolicies".to_owned(),
+        kind if kind.ends_with('y') => format!("{}ies", &kind[..kind.len() - 1].to_lowercase()),
         kind => format!("{}s", kind.to_lowercase()),
     };
     let name = word(&object["metadata"]["name"]);

@@ -8,6 +8,7 @@ pub mod certs;
 pub mod faulty_s3;
 pub mod folder;
 pub mod kubernetes;
+pub mod manifests;
 pub mod port;
 pub mod process;
 pub mod s3;
