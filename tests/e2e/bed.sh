@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2016 # conditions are handed to eval as they are
+# shellcheck shell=bash disable=SC2016,SC2046 # conditions for eval; `inside` gives several words
 # The cluster: a control plane and two nodes, one, in the network namespace of this shell, and two, behind a link.
 #
 #   one  10.77.0.1  pods 10.78.1.0/24  also the control plane and the cluster's DNS server
@@ -8,7 +8,7 @@
 cgroup=/$(basename "$BED")
 api=https://10.77.0.1:6443
 
-# daemon NAME COMMAND…: started, with its log and pid in the bed.
+# daemon NAME PROGRAM…: started, with its log and pid in the bed. (Of a function it would be a shell's pid.)
 daemon() {
   local name=$1
   shift
@@ -95,14 +95,17 @@ control_plane() {
 }
 TEXT
   daemon coredns coredns -conf "$BED/Corefile"
-  run kubectl version
+  note "Kubernetes $(kubectl get --raw /version | jq -r .gitVersion)"
 }
 
-# on NODE COMMAND…: where that node's processes live.
+# Words before a command that put it where that node's processes live.
+inside() { echo "nsenter --target $(cat "$BED/pid/$1") --mount --net --"; }
+
+# on NODE COMMAND…
 on() {
   local node=$1
   shift
-  nsenter --target "$(cat "$BED/pid/$node")" --mount --net -- "$@"
+  $(inside "$node") "$@"
 }
 
 two_nodes() {
@@ -137,17 +140,17 @@ node() {
     mount -t tmpfs tmpfs /run"
   node_cgroup "$cgroup/$name"
   node_files "$name" "$address" "$pods" "$folder"
-  daemon "containerd-$name" on "$name" containerd --config "$folder/containerd.toml"
+  daemon "containerd-$name" $(inside "$name") containerd --config "$folder/containerd.toml"
   until_true 30 "containerd on $name" on "$name" ctr version
   for image in "$BED"/images/*.tar; do
     on "$name" ctr --namespace k8s.io images import --no-unpack "$image" >>"$BED/log/images.log" 2>&1
   done
   start_kubelet "$name" "$address"
-  daemon "kube-proxy-$name" on "$name" kube-proxy --config "$folder/kube-proxy.yaml"
+  daemon "kube-proxy-$name" $(inside "$name") kube-proxy --config "$folder/kube-proxy.yaml"
 }
 
 start_kubelet() {
-  daemon "kubelet-$1" on "$1" kubelet --config "$BED/$1/kubelet.yaml" --kubeconfig "$BED/$1.kubeconfig" \
+  daemon "kubelet-$1" $(inside "$1") kubelet --config "$BED/$1/kubelet.yaml" --kubeconfig "$BED/$1.kubeconfig" \
     --root-dir /var/lib/kubelet --cert-dir /var/lib/kubelet/pki --hostname-override "$1" --node-ip "$2"
 }
 
@@ -227,7 +230,9 @@ YAML
 after_failure() {
   set +e
   local file
-  run kubectl get nodes,pods,jobs,events -A -o wide
+  run kubectl get nodes,pods,jobs -A -o wide
+  kubectl get events -A --sort-by .metadata.creationTimestamp -o custom-columns=:.involvedObject.name,:.reason,:.message |
+    tail -n 25 | cut -c1-250
   kubectl get pods -A -l app.kubernetes.io/name=btfleet --no-headers -o custom-columns=:.metadata.namespace,:.metadata.name |
     while read -r namespace pod; do
       run kubectl -n "$namespace" logs "$pod" --all-containers --tail 20

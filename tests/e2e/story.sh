@@ -112,7 +112,7 @@ pid_of() {
   on "$node" ctr --namespace k8s.io task list | awk -v id="$id" '$1 == id { print $2 }'
 }
 
-objects() { (cd "$BED/one/lib/disk/objects" && find . -type f -printf '%P\n' | sort); }
+objects() { (cd "$BED/one/lib/disk/objects/btfleet" && find . -type f -printf '%P\n' | sort); }
 
 one_of_each() {
   run objects
