@@ -62,14 +62,16 @@ equal() {
   fi
 }
 
-# says PATTERN COMMAND…: its output, standard error too, has a line that fits.
-says() {
-  local pattern=$1 out status=0
-  shift
+# ends_with CODE PATTERN COMMAND…: its exit code, and a line of its output, standard error too, that fits. Shows twelve.
+ends_with() {
+  local code=$1 pattern=$2 out status=0
+  shift 2
   out=$("$@" 2>&1) || status=$?
-  printf '  $ %s\n    %s\n' "$*" "${out//$'\n'/$'\n'    }"
+  printf '  $ %s\n' "$*"
+  sed -n 's/^/    /; 1,12p; 13s/.*/    …/p' <<<"$out"
+  equal 'exit code' "$status" "$code"
   grep -qE -- "$pattern" <<<"$out" || {
-    printf '  no line fits /%s/ (exit code %d)\n' "$pattern" "$status"
+    printf '  no line fits /%s/\n' "$pattern"
     return 1
   }
 }
