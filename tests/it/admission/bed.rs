@@ -117,7 +117,13 @@ impl Bed {
                 let status = admin.delete(binding).status;
                 assert!([200, 404].contains(&status));
             }
-            Grant::EveryVerbOnNodes => admin.apply(EVERY_VERB),
+            Grant::EveryVerbOnNodes => {
+                let Installation {
+                    name, namespace, ..
+                } = self.installed;
+                let yaml = EVERY_VERB.replace("NAMESPACE", namespace);
+                admin.apply(&yaml.replace("NAME", name));
+            }
         }
         // The authorizer learns it from a watch.
         let expected = if grant == Grant::Shipped { 403 } else { 200 };
@@ -359,6 +365,6 @@ kind: ClusterRoleBinding
 metadata: {name: every-verb}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: every-verb}
 subjects:
-- {kind: ServiceAccount, name: btfleet-agent, namespace: btfleet}
-- {kind: ServiceAccount, name: btfleet-cleanup, namespace: btfleet}
+- {kind: ServiceAccount, name: NAME-agent, namespace: NAMESPACE}
+- {kind: ServiceAccount, name: NAME-cleanup, namespace: NAMESPACE}
 "#;

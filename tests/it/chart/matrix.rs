@@ -46,6 +46,10 @@ fn is_valid_everywhere(version: Version) {
         let labels = json!({"pod-security.kubernetes.io/enforce": "restricted"});
         let made = json!({"metadata": {"name": namespace, "labels": labels}});
         admin.post("/api/v1/namespaces", &made).success();
+        // A controller's work, elsewhere.
+        let accounts = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+        let default = json!({"metadata": {"name": "default"}});
+        admin.post(&accounts, &default).success();
         let yaml = render("btfleet", &namespace, flags);
         let (valid, said) = conform(&yaml);
         assert!(valid, "{version:?} {flags:?}: {said}");
