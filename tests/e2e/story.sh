@@ -251,14 +251,14 @@ containers_of() {
 }
 
 node_says_ready() { kubectl get node "$1" | grep -q ' Ready '; }
-heartbeat() { kubectl get node "$1" -o jsonpath='{.status.conditions[?(@.type=="Ready")].lastHeartbeatTime}'; }
-beats_after() { [[ "$(heartbeat "$1")" > "$2" ]] && node_says_ready "$1"; }
+renewed() { kubectl -n kube-node-lease get lease "$1" -o jsonpath='{.spec.renewTime}'; }
+beats_after() { [[ "$(renewed "$1")" > "$2" ]] && node_says_ready "$1"; }
 
 restart_kubelet() {
   local pods keys since
   pods=$(containers_of one) keys=$(our_keys)
   stop kubelet-one
-  since=$(date -u +%Y-%m-%dT%H:%M:%SZ)
+  since=$(date -u +%Y-%m-%dT%H:%M:%S.%6NZ)
   start_kubelet one 10.77.0.1
   until_true 60 'the kubelet has spoken' beats_after one "$since"
   equal 'pods and containers of node one' "$(containers_of one)" "$pods"
