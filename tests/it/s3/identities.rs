@@ -241,11 +241,14 @@ fn a_proxy_stands_before_the_store_and_not_before_what_gives_the_keys() {
     let said = run("http://s3.example.invalid:9000", &[]);
     assert!(said.contains("from pod identity or container"), "{said}");
     let asked = proxy.requests();
-    let through = |r: &Request| {
-        r.path
-            .starts_with("http://s3.example.invalid:9000/bucket/p")
-    };
-    assert!(!asked.is_empty() && asked.iter().all(through), "{asked:?}");
+    assert!(!asked.is_empty());
+    for request in &asked {
+        let path = &request.path;
+        assert!(
+            path.starts_with("http://s3.example.invalid:9000/bucket/"),
+            "{path}"
+        );
+    }
     assert_eq!(only(&agent).path, "/v1/credentials");
 
     let direct = bucket();
