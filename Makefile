@@ -11,19 +11,23 @@ CARGOFLAGS ?=
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: ## build the core, publish this machine's kernel to ./btfleet-store, show its vmlinux.h
 	@hack/run.sh
 
 .PHONY: test
-test: test-it test-libbpf ## every test (it installs the compilers and builds the servers they need)
+test: test-it test-libbpf e2e ## every test (it installs the compilers and builds the servers they need)
 
 .PHONY: test-it
-test-it: ## every test but those that need libbpf
+test-it: ## every test but those of libbpf and of the real cluster
 	@hack/need.sh test
 	cargo test --no-fail-fast $(CARGOFLAGS)
+
+.PHONY: e2e
+e2e: ## the end-to-end test alone: a cluster of two real nodes, installed, used, upgraded, uninstalled (as root)
+	@tests/e2e/run.sh
 
 .PHONY: screenshots
 screenshots: ## the pictures of the pages in docs/screenshots, taken anew by the tests
@@ -57,6 +61,14 @@ bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from ngi
 .PHONY: dist
 dist: ## the binary that ships: static, stripped, fat LTO
 	@hack/dist.sh
+
+.PHONY: image
+image: ## the images of an installation as archives in $(TARGET)/images, without a registry (as root)
+	@hack/image.sh $(TARGET)/images
+
+.PHONY: image-check
+image-check: ## build the shipped binary twice, in two folders, and compare the bytes
+	@hack/image-check.sh
 
 .PHONY: krew
 krew: dist ## the kubectl plugin as krew installs it: KREW=target/krew

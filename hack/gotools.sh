@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # hack/gotools.sh NAME…: prints the path of each tool, one a line, after building what is not there yet.
-#   versitygw  etcd  kube-apiserver-1.37  kube-apiserver-1.34  kubectl  krew  helm  kubeconform  kwok
+#   versitygw  etcd  kube-apiserver-1.37  kube-apiserver-1.34  kubectl  krew  helm  kubeconform  kwok  coredns
 #   kubelet-1.34  kube-controller-manager-1.34  kube-scheduler-1.34  kube-proxy-1.34
 # Each is built from a Go module of its own, hack/tools/MODULE, whose go.mod and go.sum pin it to the last
 # dependency. What is built lies outside the tree, named by versions, so a clean clone finds what an earlier
@@ -20,6 +20,7 @@ holds() {
     helm) echo helm.sh/helm/v4 ;;
     kubeconform) echo github.com/yannh/kubeconform ;;
     kwok) echo sigs.k8s.io/kwok ;;
+    coredns) echo github.com/coredns/coredns ;;
     krew) echo sigs.k8s.io/krew ;;
     *) return 1 ;;
   esac
@@ -45,7 +46,7 @@ go_is_there() {
 
 # build MODULE VERSION FOLDER: all that the module lists as tools, in one go, since they share most packages.
 build() {
-  local module=$1 version=$2 folder=$3 flags='-s -w' began=$SECONDS major minor
+  local module=$1 version=$2 folder=$3 flags='-s -w' began=$SECONDS cgo=1 major minor
   case $module in
     kube*)
       # Otherwise it calls itself 0.0.0, and whoever asks for the server's version is misled.
@@ -54,12 +55,15 @@ build() {
         flags+=" -X k8s.io/component-base/version.$setting"
       done
       ;;
-    versitygw) flags+=" -X main.Version=v$version" ;;
+    versitygw)
+      flags+=" -X main.Version=v$version"
+      cgo=0 # an image of nothing else holds it
+      ;;
   esac
   echo "building $module $version with Go $go_version (once)" >&2
   rm -rf "$folder.unfinished" # of a build that was killed
   mkdir "$folder.unfinished"
-  (cd "$module" && nice -n 5 go build -p 2 -trimpath -buildvcs=false -ldflags "$flags" -o "$folder.unfinished/" tool) >&2
+  (cd "$module" && CGO_ENABLED=$cgo nice -n 5 go build -p 2 -trimpath -buildvcs=false -ldflags "$flags" -o "$folder.unfinished/" tool) >&2
   # Named by the last part of its path.
   [ "$module" != etcd ] || mv "$folder.unfinished/server" "$folder.unfinished/etcd"
   mv -T "$folder.unfinished" "$folder"
@@ -93,7 +97,8 @@ tool() {
     return
   fi
   go_is_there
-  folder=$cache/$module-$version-go$go_version-$(cat "$module/go.mod" "$module/go.sum" | sha256sum | cut -c1-8)
+  folder=$cache/$module-$version-go$go_version-$(cat "$module"/* | sha256sum | cut -c1-8)
+  [ "$module" != versitygw ] || folder+=-static
   if [ ! -e "$folder" ]; then
     mkdir -p "$cache"
     (

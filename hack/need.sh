@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist}…
+# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|e2e}…
 # Debian and Ubuntu: by apt-get, as root or with a sudo that asks for no password. Elsewhere, or
 # without those rights, it says in one message what is missing and exits with 1.
 set -euo pipefail
@@ -148,7 +148,35 @@ for_serve() {
 
 for_dist() {
   for_build
+  need jq have jq # what it is made of, as JSON
   if have cc; then need libc6-dev static_library c; fi
+}
+
+for_image() {
+  for_dist
+  need buildah have buildah
+  need git have git # the time of the commit is the image's
+}
+
+for_e2e() {
+  for_image
+  need containerd have containerd
+  need runc have runc
+  need containernetworking-plugins eval 'test -x /usr/lib/cni/bridge || test -x /opt/cni/bin/bridge'
+  need iptables have iptables
+  need iproute2 have ip
+  need util-linux eval 'have setpriv && have unshare && have nsenter'
+  need openssl have openssl
+  need curl have curl
+  need zstd have zstd
+  need clang-16 have clang-16
+  need libbpf-dev header bpf/bpf_helpers.h
+}
+
+# Built here, not installed.
+e2e_tools() {
+  hack/gotools.sh versitygw etcd kubectl helm coredns kube-apiserver-1.34 kube-controller-manager-1.34 kube-scheduler-1.34 \
+    kube-proxy-1.34 kubelet-1.34 >/dev/null
 }
 
 for_fuzz() {
@@ -177,8 +205,8 @@ install_packages() {
 cargo_is_there
 for task in "$@"; do
   case $task in
-    run | test | libbpf | bench | serve | fuzz | dist) "for_$task" ;;
-    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist}…" >&2; exit 2 ;;
+    run | test | libbpf | bench | serve | fuzz | dist | image | e2e) "for_$task" ;;
+    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|e2e}…" >&2; exit 2 ;;
   esac
 done
 [ ${#packages[@]} = 0 ] || install_packages
@@ -187,4 +215,5 @@ if [[ " $* " == *" test "* ]]; then
   hack/schemathesis.sh
   hack/axe.sh >/dev/null
 fi
+if [[ " $* " == *" e2e "* ]]; then e2e_tools; fi
 [ ${#nowhere[@]} = 0 ] || echo "this distribution has no ${nowhere[*]}: the tests that need them cannot run here" >&2

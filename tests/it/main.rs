@@ -4,8 +4,8 @@ mod admission;
 #[cfg(feature = "cluster")]
 mod agent;
 mod canonical;
-mod check;
 mod chart;
+mod check;
 mod cli;
 #[cfg(feature = "cluster")]
 mod clients;
