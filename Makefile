@@ -58,6 +58,10 @@ bench-serve: ## 1,000 pods that fetch at once, from `btfleet serve` and from ngi
 	@hack/need.sh serve
 	@hack/bench-serve.sh
 
+.PHONY: bench-check
+bench-check: ## `btfleet check` of up to 100 objects on up to 100 kernels
+	@hack/bench-check.sh
+
 .PHONY: dist
 dist: ## the binary that ships: static, stripped, fat LTO
 	@hack/dist.sh

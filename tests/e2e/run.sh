@@ -54,6 +54,12 @@ fi
 export BTFLEET
 ln -s "$BTFLEET" "$BED/bin/kubectl-btfleet"
 hack/image.sh "$BED/images" >"$BED/image.log" 2>&1 || { cat "$BED/image.log" >&2; exit 1; }
+# Those who load with what was fetched, as examples/ has them.
+(cd examples/cilium-ebpf && PATH="$PATH:/usr/local/go/bin" GOTOOLCHAIN=local go build -o "$BED/bin/load-go" .)
+cc -o "$BED/bin/load-libbpf" examples/libbpf/load.c -lbpf
+aya=${CARGO_TARGET_DIR:-target}/tmp/example-aya # where the tests build it too
+CARGO_PROFILE_DEV_DEBUG=0 cargo build --locked --quiet --manifest-path examples/aya/Cargo.toml --target-dir "$aya"
+cp "$aya/debug/load" "$BED/bin/load-aya"
 zstd -q -d --long=27 tests/fixtures/amd64-7.2.13+deb14-amd64.btf.zst -o "$BED/other.btf"
 echo "everything is built ($((SECONDS - began)) s)"
 

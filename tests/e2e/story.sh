@@ -16,6 +16,9 @@ story() {
   chapter 'Use'
   claim 'kubectl btfleet lists the nodes, gets the header, and finds nothing wrong' plugin
   claim "an operator's pod gets its kernel's header from an init container, and a BPF program compiles with it" operator
+  claim 'by HTTP, the Go package with cilium/ebpf, libbpf, aya and bpftrace the same kernel is had' other_ways
+  claim 'the page shows the fleet, and an object is checked against its kernel' page
+  claim 'whoever has the role view sees the KernelHeaders' view
 
   chapter 'Upgrade, faults, reboots'
   claim 'helm upgrade with a changed value rolls the agents; what the Nodes say stays' upgrade
@@ -153,7 +156,40 @@ operator() {
   equal "its header" "$(digest_of <"$volume/vmlinux.h")" "$(said two header-digest)"
   # By this machine's clang, from the pod's volume: no image with a compiler can be had here.
   run clang-16 -g -O2 -target bpf -Wall -Werror -I"$volume" -c examples/probe.bpf.c -o "$BED/probe.bpf.o"
+}
+
+# powerless COMMAND…: with no right to load anything into this machine's kernel. What a loader does up to there, it does.
+powerless() { setpriv --no-new-privs --bounding-set=-all --inh-caps=-all "$@"; }
+
+address() { ours get service $release -o jsonpath='{.spec.clusterIP}'; }
+
+other_ways() {
+  local volume server
+  volume=$(volume_of probe two) server=http://$(address)
+  run on one curl -fsS --compressed "$server/v1/nodes/one/vmlinux.h" -o "$BED/vmlinux.h"
+  equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$(said one header-digest)"
+  mkdir "$BED/go"
+  ends_with 1 "kernel $(said one btf-digest | cut -c 8-39), by node" powerless env NODE_NAME=one \
+    "$(command -v load-go)" -server "$server" -btf /nonexistent -dir "$BED/go" -object "$BED/probe.bpf.o"
+  equal 'what the Go package left' "$(digest_of <"$BED/go/vmlinux.btf")" "$(said one btf-digest)"
+  ends_with 1 'ermission denied|not permitted' powerless load-libbpf "$BED/probe.bpf.o" "$volume/vmlinux.btf"
+  ends_with 1 'Error' powerless load-aya "$BED/probe.bpf.o" "$volume/vmlinux.btf"
+  ends_with 0 'task_struct|exec' examples/bpftrace/exec.sh "$volume/vmlinux.btf" -d
   kubectl -n operator delete pod probe --now >/dev/null
+}
+
+page() {
+  local at=/api/v1/namespaces/$namespace/services/$release:http/proxy
+  until_true 10 'two nodes are Ready on the page' eval "kubectl get --raw $at/ | grep -q '<strong>2</strong> Ready'"
+  run on one curl -fsS --data-binary "@$BED/probe.bpf.o" "http://$(address)/v1/check?name=probe.bpf.o" -o "$BED/check.json"
+  run jq -c '.counts, .kernels[0].nodes' "$BED/check.json"
+  equal 'verdict' "$(jq -r .verdict "$BED/check.json")" resolves
+}
+
+view() {
+  run kubectl create clusterrolebinding viewer --clusterrole=view --user=viewer
+  until_true 20 'a viewer may list them' kubectl auth can-i list kernelheaders.btfleet.dev --as=viewer
+  ends_with 1 '^no$' kubectl auth can-i delete kernelheaders.btfleet.dev --as=viewer
 }
 
 # operator_pod NAME NODE SOURCE: as docs/pulling.md has it.

@@ -24,6 +24,8 @@ fn running(claim: &str) -> Option<Vec<u8>> {
     match load::permitted().and(btf) {
         Ok(btf) => Some(btf),
         Err(why) => {
+            // As a test that was left out: .ci/run counts these.
+            println!("test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
             println!("skipped: {claim}: this kernel loads no program for us: {why}");
             None
         }
