@@ -74,6 +74,10 @@ pub struct KernelHeaderStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub verified_at: Option<String>,
+    /// How verifications ended, the newest first: those that said something new or put something right, at most ten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub history: Vec<Verified>,
     /// `Stored` and `Verified`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
@@ -94,6 +98,21 @@ pub struct HeaderStatus {
     pub digest: String,
     /// Its bytes, uncompressed.
     pub size: i64,
+}
+
+/// How a verification ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// When (RFC 3339).
+    #[schemars(schema_with = "date_time")]
+    pub at: String,
+    /// The reason of the condition `Verified` since then.
+    #[schemars(length(max = 128))]
+    pub reason: String,
+    /// What was found, or what was put right.
+    #[schemars(length(max = 512))]
+    pub message: String,
 }
 
 /// A condition, as Kubernetes has them.

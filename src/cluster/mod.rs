@@ -10,6 +10,6 @@ pub mod node;
 pub mod watch;
 
 pub use kernel_header::{
-    Condition, Display, HeaderStatus, KernelHeader, KernelHeaderSpec, KernelHeaderStatus,
+    Condition, Display, HeaderStatus, KernelHeader, KernelHeaderSpec, KernelHeaderStatus, Verified,
 };
 pub use node::{Keys, Node, NodeInfo, Said, State, Status};

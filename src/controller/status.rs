@@ -2,7 +2,7 @@
 
 use super::inventory::{Count, Object};
 use crate::artifact::Generator;
-use crate::cluster::{Condition, Display, HeaderStatus, KernelHeaderStatus};
+use crate::cluster::{Condition, Display, HeaderStatus, KernelHeaderStatus, Verified};
 use k8s_openapi::jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +10,10 @@ use std::time::{Duration, SystemTime};
 pub const GAP: Duration = Duration::from_secs(5);
 /// A message has at most this many bytes.
 const MESSAGE: usize = 1000;
+/// Likewise of one that is remembered.
+const REMEMBERED: usize = 500;
+/// So many verdicts are remembered.
+const HISTORY: usize = 10;
 
 /// Why a condition holds, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,8 @@ pub struct Verdict {
     pub btf_size: Option<u64>,
     /// The headers, the newest generator first; `None` where nothing is known of them.
     pub headers: Option<Vec<HeaderStatus>>,
+    /// What was put right.
+    pub repaired: Vec<String>,
 }
 
 /// A time as Kubernetes writes it, in whole seconds.
@@ -145,6 +151,7 @@ pub fn want(
         if let Some(headers) = &verdict.headers {
             new.headers.clone_from(headers);
         }
+        remember(&mut new.history, verdict);
         new.conditions = vec![
             condition("Stored", &verdict.stored, old, verdict.at),
             condition("Verified", &verdict.verified, old, verdict.at),
@@ -154,21 +161,44 @@ pub fn want(
     new
 }
 
+/// Keeps a verdict that says something new, or of something that was put right.
+fn remember(history: &mut Vec<Verified>, verdict: &Verdict) {
+    let entry = Verified {
+        at: stamp(verdict.at),
+        reason: verdict.verified.reason.word().to_owned(),
+        message: match verdict.repaired.is_empty() {
+            true => cut(&verdict.verified.message, REMEMBERED),
+            false => cut(&verdict.repaired.join("; "), REMEMBERED),
+        },
+    };
+    let is_told = |last: &Verified| {
+        let same = last.reason == entry.reason && verdict.repaired.is_empty();
+        same || last.at == entry.at
+    };
+    if !history.first().is_some_and(is_told) {
+        history.insert(0, entry);
+        history.truncate(HISTORY);
+    }
+}
+
+/// The beginning of a text, so many bytes at most.
+fn cut(text: &str, most: usize) -> String {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default().to_owned()
+}
+
 fn condition(kind: &str, judged: &Judged, old: &KernelHeaderStatus, at: SystemTime) -> Condition {
     let status = if judged.holds { "True" } else { "False" };
     let before = old.conditions.iter().find(|c| c.type_ == kind);
     let since = before.filter(|c| c.status == status);
-    let mut message = judged.message.clone();
-    let mut end = MESSAGE.min(message.len());
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    message.truncate(end);
     Condition {
         type_: kind.to_owned(),
         status: status.to_owned(),
         reason: judged.reason.word().to_owned(),
-        message,
+        message: cut(&judged.message, MESSAGE),
         last_transition_time: since.map_or_else(|| stamp(at), |c| c.last_transition_time.clone()),
     }
 }
@@ -256,6 +286,7 @@ mod tests {
                 digest: format!("sha256:{}", "ab".repeat(32)),
                 size: 3 << 20,
             }]),
+            repaired: Vec::new(),
         }
     }
 
@@ -365,5 +396,45 @@ mod tests {
         let mut bad = good;
         bad.conditions[1].status = "False".to_owned();
         assert_eq!(due(&bad, day, at(100)), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_verifications_found_is_remembered_once_and_not_for_ever() {
+        let mut status = KernelHeaderStatus::default();
+        let mut see = |seconds: u64, reason: Because, repaired: &[&str]| {
+            let mut verdict = verdict(seconds, reason != Because::BtfWrong);
+            verdict.verified.reason = reason;
+            verdict.repaired = repaired.iter().map(|s| (*s).to_owned()).collect();
+            // A status is wanted many times between two verifications.
+            for _ in 0..2 {
+                status = want(
+                    &object(status.clone()),
+                    &Count::default(),
+                    Some(&verdict),
+                    at(99),
+                );
+            }
+            let said = status.history.iter();
+            said.map(|v| (v.reason.clone(), v.message.clone()))
+                .collect::<Vec<_>>()
+        };
+        let good = Because::DigestsMatch;
+        assert_eq!(see(1, good, &[]).len(), 1);
+        assert_eq!(see(2, good, &[]).len(), 1, "nothing new");
+        assert_eq!(see(3, Because::BtfWrong, &[])[0].0, "BtfWrong");
+        let mended = see(4, good, &["a header", "a manifest"]);
+        assert_eq!(
+            mended[0],
+            ("DigestsMatch".to_owned(), "a header; a manifest".to_owned())
+        );
+        assert_eq!(
+            see(5, good, &["again"]).len(),
+            4,
+            "what is put right is news"
+        );
+        for n in 6..30 {
+            assert!(see(n, good, &["and again"]).len() <= HISTORY);
+        }
+        assert!(see(30, Because::BtfWrong, &[])[0].1.len() <= REMEMBERED);
     }
 }

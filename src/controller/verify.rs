@@ -115,7 +115,8 @@ pub async fn verify(
         repairs: Vec::new(),
         made: Vec::new(),
     };
-    let verdict = run.verdict(wall).await?;
+    let mut verdict = run.verdict(wall).await?;
+    verdict.repaired = run.repairs.iter().map(ToString::to_string).collect();
     Ok(Verification {
         verdict,
         repairs: run.repairs,
@@ -140,6 +141,7 @@ impl Run<'_> {
             verified: Judged::no(reason, message),
             btf_size: None,
             headers: None,
+            repaired: Vec::new(),
         };
         let blob = match read::btf(self.store, &self.digest, None).await {
             Ok(blob) => blob,
@@ -210,6 +212,7 @@ impl Run<'_> {
             ),
             btf_size: Some(own.btf_size),
             headers: Some(headers),
+            repaired: Vec::new(),
         })
     }
 
@@ -239,6 +242,7 @@ impl Run<'_> {
             ),
             btf_size: Some(size),
             headers: Some(Vec::new()),
+            repaired: Vec::new(),
         })
     }
 

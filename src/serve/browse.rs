@@ -1,6 +1,7 @@
 //! The pages' routes.
 
 use super::blob::{Coding, What};
+use super::check::{MAX_OBJECT, SENDING};
 use super::list::{Seen, Shown};
 use super::page::model::{KernelRow, NodeRow};
 use super::page::table::Query;
@@ -12,8 +13,9 @@ use crate::cluster::State as NodeState;
 use crate::consumer::wire::{Kind, Problem};
 use crate::relo::diff::Class;
 use axum::Router;
+use axum::extract::multipart::MultipartRejection;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{Multipart, Path, RawQuery, State};
 use axum::http::header::{self, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -37,7 +39,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/kernels/{kernel}/types", get(types_of))
         .route("/kernels/{kernel}/types/{class}/{name}", get(type_of))
         .route("/types", get(types))
-        .route("/check", get(check))
+        .route("/check", get(check).post(checked))
         .route("/types/{class}/{name}", get(everywhere))
         .route("/assets/style.css", get(style))
         .route("/assets/script.js", get(script))
@@ -173,7 +175,64 @@ async fn kernel_page(app: &App, name: Name) -> Result<String, Problem> {
 
 async fn check(State(app): Shared) -> Response {
     let seen = app.seen().await;
-    html(page::check(seen.kernels.len(), &seen.troubles).into())
+    html(page::check(seen.kernels.len(), &seen.troubles, None).into())
+}
+
+/// A form with an object file.
+async fn checked(State(app): Shared, form: Result<Multipart, MultipartRejection>) -> Response {
+    let seen = app.seen().await;
+    let (known, troubles) = (seen.kernels.len(), seen.troubles);
+    let answer = async {
+        let sent = tokio::time::timeout(SENDING, object(form)).await;
+        let late = |_| Problem::new(Kind::Question, "the object did not arrive in time");
+        let (name, object) = sent.map_err(late)??;
+        let report = app
+            .checks
+            .check(object, &name, Vec::new(), seen.kernels)
+            .await?;
+        Ok::<_, Problem>((name, report))
+    };
+    match answer.await {
+        Ok((name, report)) => {
+            let found = Some((name.as_str(), Ok(&report)));
+            html(page::check(known, &troubles, found).into())
+        }
+        Err(problem) => {
+            let found = Some(("It was not checked", Err(&problem)));
+            let mut response = html(page::check(known, &troubles, found).into());
+            let status = StatusCode::from_u16(problem.status);
+            *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            response
+        }
+    }
+}
+
+/// The file of a form, and its name.
+async fn object(form: Result<Multipart, MultipartRejection>) -> Result<(String, Bytes), Problem> {
+    let wrong = |e: &dyn std::fmt::Display| Problem::new(Kind::Question, e.to_string());
+    let mut form = form.map_err(|e| wrong(&e.body_text()))?;
+    while let Some(mut field) = form.next_field().await.map_err(|e| wrong(&e.body_text()))? {
+        if field.name() != Some("object") {
+            continue;
+        }
+        let name = field
+            .file_name()
+            .unwrap_or("object")
+            .chars()
+            .take(255)
+            .collect();
+        let mut object = Vec::new();
+        while let Some(chunk) = field.chunk().await.map_err(|e| wrong(&e.body_text()))? {
+            if object.len() + chunk.len() > MAX_OBJECT {
+                let most = MAX_OBJECT >> 20;
+                let why = format!("an object of at most {most} MiB is taken");
+                return Err(Problem::new(Kind::Body, why));
+            }
+            object.extend_from_slice(&chunk);
+        }
+        return Ok((name, object.into()));
+    }
+    Err(wrong(&"the form has no file"))
 }
 
 /// What is asked of the type browser.

@@ -68,6 +68,15 @@ pub fn kernel(shown: &Detail) -> String {
                         }
                     } }
                 }
+                @if !said.history.is_empty() {
+                    table {
+                        caption { "What verifications found, the newest first" }
+                        thead { tr { th scope="col" { "When" } th scope="col" { "Result" } th scope="col" { "What" } } }
+                        tbody { @for past in &said.history {
+                            tr { td { time datetime=(past.at) { (past.at) } } td { (past.reason) } td { (past.message) } }
+                        } }
+                    }
+                }
                 @if said.headers.len() > 1 {
                     p { "Headers by other generators: " @for h in &said.headers { code { (h.digest) } " (generator " (h.generator) ", " (bytes(u64::try_from(h.size).unwrap_or(0))) ") " } }
                 }

@@ -51,73 +51,20 @@
     search.focus();
   });
 
-  // The check of an object file: programs and kernels, the worst first. Whatever is shown is set as text.
+  // An object file is checked where it is dropped.
   const form = document.getElementById("check");
   if (!form) return;
-  const ORDER = ["fails", "unknown", "guarded", "resolves"];
-
-  function element(name, text, attributes = {}) {
-    const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  }
-
-  function tableOf(report) {
-    const rows = [];
-    for (const kernel of report.kernels) {
-      for (const object of kernel.objects) for (const program of object.programs) rows.push([kernel, program]);
-    }
-    rows.sort(([k, a], [l, b]) => b.selected - a.selected || ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict)
-      || (l.nodes || 0) - (k.nodes || 0));
-    const table = element("table");
-    table.append(element("caption", "Programs and kernels, the worst first"));
-    const head = element("tr");
-    for (const name of ["Verdict", "Kernel", "Nodes", "Program", "What", "Where", "Instead"]) {
-      head.append(element("th", name, { scope: "col" }));
-    }
-    table.append(element("thead"));
-    table.tHead.append(head);
-    const body = element("tbody");
-    for (const [kernel, program] of rows) {
-      const finding = program.findings[0];
-      const row = element("tr");
-      const verdict = program.selected ? program.verdict : `(${program.verdict})`;
-      row.append(element("td", verdict, { class: `verdict-${program.verdict}` }));
-      const name = element("td");
-      name.append(element("a", kernel.name, { href: `kernels/${kernel.kernelId}` }));
-      row.append(name);
-      row.append(element("td", kernel.nodes ?? "", { class: "number" }));
-      row.append(element("th", program.name, { scope: "row" }));
-      row.append(element("td", finding ? `${finding.subject} ${finding.name}: ${finding.reason}` : ""));
-      row.append(element("td", finding?.file ? `${finding.file}:${finding.line}` : ""));
-      row.append(element("td", finding?.instead ?? ""));
-      body.append(row);
-    }
-    table.append(body);
-    return table;
-  }
 
   async function check(file) {
-    const results = document.getElementById("results");
-    results.replaceChildren(element("p", `Checking ${file.name} …`));
+    const body = new FormData();
+    body.append("object", file);
+    document.getElementById("results").replaceChildren(`Checking ${file.name} …`);
     try {
-      const url = new URL("v1/check", location.href);
-      url.searchParams.append("name", file.name);
-      const answer = await fetch(url, { method: "POST", body: file });
-      const report = await answer.json();
-      if (!answer.ok) {
-        results.replaceChildren(element("p", report.detail, { class: "no", role: "alert" }));
-        return;
-      }
-      const count = report.counts;
-      const said = ORDER.filter((word) => count[word]).map((word) => `${count[word]} ${word}`).join(", ");
-      results.replaceChildren(element("p", `${file.name}: ${said || "no program counts"}`, { role: "status" }), tableOf(report));
-      for (const kernel of report.kernels) {
-        if (kernel.error) results.append(element("p", `${kernel.name}: ${kernel.error}`, { class: "no" }));
-      }
+      const answer = await fetch(location.href, { method: "POST", body });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.getElementById("results").replaceWith(page.getElementById("results"));
     } catch (why) {
-      results.replaceChildren(element("p", `The server did not answer: ${why}`, { class: "no", role: "alert" }));
+      document.getElementById("results").replaceChildren(`The server did not answer: ${why}`);
     }
   }
 

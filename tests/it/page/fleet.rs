@@ -90,6 +90,8 @@ fn kernel(fleet: &Fleet, browser: &Browser) {
     for words in [
         "2 nodes: worker-1, worker-2",
         "DigestsMatch",
+        "What verifications found",
+        "What verifications found",
         "kubectl btfleet get",
     ] {
         assert!(text.contains(words), "{words:?} in {text}");
@@ -305,6 +307,17 @@ fn an_object_is_checked(fleet: &Fleet, browser: &Browser) {
         assert!(text.contains(words), "{words:?} in {text}");
     }
     judge(browser, "check");
+    // Without a script the form does the same.
+    let off = |value: bool| {
+        let params = json!({ "value": value });
+        browser.devtools("Emulation.setScriptExecutionDisabled", params);
+    };
+    off(true);
+    browser.open(&fleet.url("/check"));
+    browser.write("#object", object.to_str().unwrap());
+    browser.go("form#check button");
+    assert_eq!(browser.text("#results"), text);
+    off(false);
     // Dropped, as from a folder's window.
     browser.open(&fleet.url("/check"));
     browser.run(

@@ -2,7 +2,9 @@
 
 use super::browser::Browser;
 use super::judge;
+use crate::agent::bed::installed;
 use crate::serve::bed::Serving;
+use crate::support::servers::kubernetes::Version;
 use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY, Scheme};
 
 #[test]
@@ -49,4 +51,27 @@ fn a_page_says_that_nothing_is_there_yet_and_that_the_store_is_away() {
     away.kill();
     says(&server, "/", "The store cannot be listed now:");
     judge(&browser, "store-away");
+}
+
+#[test]
+fn a_cluster_without_nodes_is_said_to_have_none_yet() {
+    let plane = installed(Version::Newest);
+    plane.admin().delete("/api/v1/nodes/probe").success();
+    let folder = tempfile::tempdir().unwrap();
+    let store = format!("--store=file://{}", folder.path().display());
+    let kubeconfig = plane.admin_kubeconfig().display().to_string();
+    let server = Serving::start(&[&store], &[("KUBECONFIG", &kubeconfig)]);
+    server.wait_ready();
+    let browser = Browser::start();
+    for path in ["/", "/nodes"] {
+        browser.open(&format!("{}{path}", server.url()));
+        let text = browser.text("main");
+        assert!(text.contains("The cluster has no nodes yet"), "{text}");
+        // Nor has it the CRD: the controller's word is missing, and that is said.
+        assert!(
+            text.contains("What the controller says of the kernels is not known"),
+            "{text}"
+        );
+    }
+    judge(&browser, "no-nodes");
 }
