@@ -384,7 +384,7 @@ fn costly(cases: &[hostile::Case]) -> Vec<String> {
         }
         // One shell for all three. The limits hold for the header too, but for one on what is printed.
         let script = format!(
-            "ulimit -v 262144 -s 512; ulimit -f 100000; ulimit -S -t 2
+            "ulimit -d 262144 -s 512; ulimit -f 100000; ulimit -S -t 2
             for args in {}; do \"$0\" $args {base} >out 2>err; echo \"$? $(wc -l <err) $args\"; done",
             r#"'diff ./in ./in' 'diff ./in ./good' 'dump ./in --format json'"#
         );

@@ -18,6 +18,7 @@ use crate::support::compile::{Target, check};
 use crate::support::dump::header;
 use crate::support::hostile::{self, Case, Want};
 
+/// Of what it allocates: the text of a build for tests is none of the input's doing.
 const MEMORY_KIB: u32 = 256 * 1024;
 const STACK_KIB: u32 = 512;
 /// What ships may take 2. This build checks every sum for overflow and is hardly optimised, and takes twice as long
@@ -155,7 +156,7 @@ fn dump(case: &Case, dir: &Path) -> Result<End, String> {
         fs::write(&out, "before").unwrap();
     }
     let limits = format!(
-        "ulimit -v {MEMORY_KIB} -s {STACK_KIB}; ulimit -S -t {SECONDS}; exec \"$0\" \"$@\""
+        "ulimit -d {MEMORY_KIB} -s {STACK_KIB}; ulimit -S -t {SECONDS}; exec \"$0\" \"$@\""
     );
     let mut command = Command::new("bash");
     command
