@@ -172,7 +172,6 @@ for_e2e() {
   need clang-16 have clang-16
   need libbpf-dev header bpf/bpf_helpers.h
   need bpftrace have bpftrace
-  need jq have jq
 }
 
 # Built here, not installed.

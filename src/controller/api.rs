@@ -60,6 +60,15 @@ impl Api {
         request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
     ) -> Result<T, Refusal> {
         let answer = ask(&self.client, request).await;
+        self.counted(verb, resource, answer)
+    }
+
+    fn counted<T>(
+        &self,
+        verb: &str,
+        resource: &str,
+        answer: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         let code = match &answer {
             Ok(_) => Some(200),
             Err(refusal) => refusal.code,
@@ -199,12 +208,7 @@ impl Api {
     /// The API server's.
     pub async fn tell(&self, event: &Sending) -> Result<(), Refusal> {
         let sent = event.send(&self.client).await;
-        let code = match &sent {
-            Ok(()) => Some(200),
-            Err(refusal) => refusal.code,
-        };
-        self.metrics.asked(event.verb(), "events", code);
-        sent
+        self.counted(event.verb(), "events", sent)
     }
 }
 

@@ -37,6 +37,30 @@ pub enum Class {
     Kfunc,
 }
 
+impl Class {
+    /// Of a kind of type; of functions, that of kfuncs.
+    pub(super) fn of(kind: Kind) -> Option<Class> {
+        Some(match kind {
+            Kind::Struct => Class::Struct,
+            Kind::Union => Class::Union,
+            Kind::Enum | Kind::Enum64 => Class::Enum,
+            Kind::Typedef => Class::Typedef,
+            Kind::Func => Class::Kfunc,
+            _ => return None,
+        })
+    }
+
+    /// The class that `struct`, `union` or `enum` before a name tells, and the bare name.
+    pub fn split(name: &str) -> (Option<Class>, &str) {
+        match name.split_once(' ') {
+            Some(("struct", bare)) => (Some(Class::Struct), bare),
+            Some(("union", bare)) => (Some(Class::Union), bare),
+            Some(("enum", bare)) => (Some(Class::Enum), bare),
+            _ => (None, name),
+        }
+    }
+}
+
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -192,26 +216,34 @@ struct Twin {
     size: u64,
 }
 
-fn class(kind: Kind) -> Option<Class> {
-    Some(match kind {
-        Kind::Struct => Class::Struct,
-        Kind::Union => Class::Union,
-        Kind::Enum | Kind::Enum64 => Class::Enum,
-        Kind::Typedef => Class::Typedef,
-        Kind::Func => Class::Kfunc,
-        _ => return None,
-    })
+/// What tells a definition from another of its name: equal for two that say the same, down to the names that they refer
+/// to and the sizes of their members, in whichever BTF.
+pub fn versions(btf: &Btf<'_>) -> Vec<((Class, Vec<u8>), u64)> {
+    let mut all = Vec::new();
+    collect(&mut Side::new(btf), None, |(class, name), twin| {
+        // Enums without a name are no definition of a name.
+        if class != Class::Constants {
+            all.push(((class, name.to_vec()), twin.content));
+        }
+    });
+    all
+}
+
+/// The functions that BPF programs may call.
+pub fn kfuncs(btf: &Btf<'_>) -> HashSet<TypeId> {
+    btf.types()
+        .filter(|ty| ty.kind() == Kind::DeclTag && name_of(btf, ty.name()) == b"bpf_kfunc")
+        .map(|tag| tag.target())
+        .collect()
 }
 
 /// What was asked for: names with their classes, where given.
 fn wanted(names: &[&str]) -> HashSet<(Option<Class>, Vec<u8>)> {
     names
         .iter()
-        .map(|name| match name.split_once(' ') {
-            Some(("struct", bare)) => (Some(Class::Struct), bare.into()),
-            Some(("union", bare)) => (Some(Class::Union), bare.into()),
-            Some(("enum", bare)) => (Some(Class::Enum), bare.into()),
-            _ => (None, (*name).into()),
+        .map(|name| {
+            let (class, bare) = Class::split(name);
+            (class, bare.into())
         })
         .collect()
 }
@@ -223,14 +255,10 @@ fn collect<'b>(
 ) {
     let wanted = names.map(wanted);
     let btf = side.btf;
-    let kfuncs: HashSet<TypeId> = btf
-        .types()
-        .filter(|ty| ty.kind() == Kind::DeclTag && name_of(btf, ty.name()) == b"bpf_kfunc")
-        .map(|tag| tag.target())
-        .collect();
+    let kfuncs = kfuncs(btf);
     for ty in btf.types() {
         let id = ty.id();
-        let Some(mut class) = class(ty.kind()) else {
+        let Some(mut class) = Class::of(ty.kind()) else {
             continue;
         };
         let name = name_of(btf, ty.name());

@@ -72,22 +72,7 @@ pub fn class_of(btf: &Btf<'_>, id: TypeId) -> Option<Class> {
     if name_of(btf, ty.name()).is_empty() {
         return None;
     }
-    Some(match ty.kind() {
-        Kind::Struct => Class::Struct,
-        Kind::Union => Class::Union,
-        Kind::Enum | Kind::Enum64 => Class::Enum,
-        Kind::Typedef => Class::Typedef,
-        Kind::Func => Class::Kfunc,
-        _ => return None,
-    })
-}
-
-/// The functions that BPF programs may call.
-pub fn kfuncs(btf: &Btf<'_>) -> HashSet<TypeId> {
-    btf.types()
-        .filter(|ty| ty.kind() == Kind::DeclTag && name_of(btf, ty.name()) == b"bpf_kfunc")
-        .map(|tag| tag.target())
-        .collect()
+    Class::of(ty.kind())
 }
 
 /// The definition of a type; `None` if it has none.
@@ -172,13 +157,7 @@ impl Draft<'_> {
     fn declared(&mut self, id: TypeId, name: &str, depth: usize, before: &str) {
         match self.unnamed(id) {
             Some((inner, prefix)) if depth < DEPTH => {
-                let ty = self.side.btf.ty(inner);
-                let keyword = keyword(ty.kind());
-                self.plain(depth, format!("{before}{prefix}{keyword} {{"));
-                match ty.kind().is_enum() {
-                    true => self.enumerators(inner, depth + 1),
-                    false => self.members(inner, 0, depth),
-                }
+                self.opened(inner, &format!("{before}{prefix}"), 0, depth);
                 let tail = self.behind(id, inner, name);
                 self.plain(depth, format!("}} {tail};"));
             }
@@ -227,6 +206,16 @@ impl Draft<'_> {
         let begin = format!("{keyword} {{…}}");
         let tail = text.split_once(&begin).map_or(name, |(_, tail)| tail);
         tail.trim_start().to_owned()
+    }
+
+    /// A definition without a name, up to its last brace.
+    fn opened(&mut self, inner: TypeId, before: &str, base: u64, depth: usize) {
+        let kind = self.side.btf.kind(inner);
+        self.plain(depth, format!("{before}{} {{", keyword(kind)));
+        match kind.is_enum() {
+            true => self.enumerators(inner, depth + 1),
+            false => self.members(inner, base, depth),
+        }
     }
 
     fn enumerators(&mut self, id: TypeId, depth: usize) {
@@ -296,14 +285,9 @@ impl Draft<'_> {
         match self.unnamed(member.ty) {
             Some((inner, before)) if depth < DEPTH && member.width == 0 => {
                 let ty = btf.ty(inner);
-                self.plain(depth, format!("{before}{} {{", keyword(ty.kind())));
                 // Behind a pointer it begins anew.
                 let is_here = self.side.size(member.ty) >= u64::from(ty.size());
-                let base = if is_here { at } else { 0 };
-                match ty.kind().is_enum() {
-                    true => self.enumerators(inner, depth + 1),
-                    false => self.members(inner, base, depth),
-                }
+                self.opened(inner, &before, if is_here { at } else { 0 }, depth);
                 let tail = self.behind(member.ty, inner, &name);
                 let text = match tail.is_empty() {
                     true => "};".to_owned(),
@@ -403,23 +387,4 @@ impl<'a, 'b> Reached<'a, 'b> {
     fn knows(&self, id: TypeId) -> bool {
         self.known.get(id.0 as usize).copied().flatten() == Some(true)
     }
-}
-
-/// What tells a definition from another of its name: equal for two that say the same, down to the names that they refer
-/// to and the sizes of their members, in whichever BTF.
-pub fn versions(btf: &Btf<'_>) -> Vec<((Class, Vec<u8>), u64)> {
-    let kfuncs = kfuncs(btf);
-    let mut side = Side::new(btf);
-    let mut all = Vec::new();
-    for id in btf.own_ids() {
-        let Some(class) = class_of(btf, id) else {
-            continue;
-        };
-        if class == Class::Kfunc && !kfuncs.contains(&id) {
-            continue;
-        }
-        let name = name_of(btf, btf.ty(id).name()).to_vec();
-        all.push(((class, name), side.definition(id)));
-    }
-    all
 }

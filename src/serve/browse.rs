@@ -1,7 +1,7 @@
 //! The pages' routes.
 
 use super::blob::{Coding, What};
-use super::check::{MAX_OBJECT, SENDING};
+use super::check::{MAX_OBJECT, SENDING, late, too_large};
 use super::list::{Seen, Shown};
 use super::page::model::{KernelRow, NodeRow};
 use super::page::table::Query;
@@ -115,7 +115,10 @@ async fn kernels(State(app): Shared, RawQuery(query): RawQuery) -> Response {
 
 impl App {
     pub(super) async fn seen(&self) -> Seen {
-        self.known.seen(self.catalog.all().await)
+        let (known, listed) = (self.known.clone(), self.catalog.all().await);
+        // Thousands of nodes, and nobody should wait for the thread.
+        let seen = tokio::task::spawn_blocking(move || known.seen(listed)).await;
+        seen.expect("putting together what is known does not panic")
     }
 }
 
@@ -184,8 +187,7 @@ async fn checked(State(app): Shared, form: Result<Multipart, MultipartRejection>
     let (known, troubles) = (seen.kernels.len(), seen.troubles);
     let answer = async {
         let sent = tokio::time::timeout(SENDING, object(form)).await;
-        let late = |_| Problem::new(Kind::Question, "the object did not arrive in time");
-        let (name, object) = sent.map_err(late)??;
+        let (name, object) = sent.map_err(|_| late())??;
         let report = app
             .checks
             .check(object, &name, Vec::new(), seen.kernels)
@@ -224,9 +226,7 @@ async fn object(form: Result<Multipart, MultipartRejection>) -> Result<(String, 
         let mut object = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(|e| wrong(&e.body_text()))? {
             if object.len() + chunk.len() > MAX_OBJECT {
-                let most = MAX_OBJECT >> 20;
-                let why = format!("an object of at most {most} MiB is taken");
-                return Err(Problem::new(Kind::Body, why));
+                return Err(too_large());
             }
             object.extend_from_slice(&chunk);
         }
@@ -260,12 +260,8 @@ impl Ask {
 
     /// The class that stands before the name, if one does, and the name.
     fn wanted(&self) -> (Option<Class>, &str) {
-        match self.q.split_once(' ') {
-            Some(("struct", name)) => (Some(Class::Struct), name.trim()),
-            Some(("union", name)) => (Some(Class::Union), name.trim()),
-            Some(("enum", name)) => (Some(Class::Enum), name.trim()),
-            _ => (None, &self.q),
-        }
+        let (class, name) = Class::split(&self.q);
+        (class, name.trim())
     }
 }
 

@@ -113,6 +113,20 @@ impl Checks {
     }
 }
 
+/// An object that is larger than [`MAX_OBJECT`].
+pub fn too_large() -> Problem {
+    let most = MAX_OBJECT >> 20;
+    Problem::new(
+        Kind::Body,
+        format!("an object of at most {most} MiB is taken"),
+    )
+}
+
+/// An object that took longer than [`SENDING`].
+pub fn late() -> Problem {
+    Problem::new(Kind::Question, "the object did not arrive in time")
+}
+
 fn described(row: &KernelRow) -> KernelReport {
     let id = row.id.to_string();
     let (arches, releases): (Vec<&str>, Vec<String>) = row

@@ -4,7 +4,7 @@ use super::answer::{self, Accepts, Range};
 use super::blob::{Blob, Blobs, Coding, What};
 use super::browse;
 use super::catalog::Catalog;
-use super::check::{Checks, MAX_OBJECT, SENDING};
+use super::check::{self, Checks, MAX_OBJECT, SENDING};
 use super::fleet::Fleet;
 use super::list::{Known, Lists, Shown};
 use super::metrics::Metrics;
@@ -64,7 +64,7 @@ pub(super) fn routes(app: Arc<App>) -> Router {
         .route("/v1/kernels", get(kernels))
         .route(
             "/v1/check",
-            post(check).fallback(async || {
+            post(check_object).fallback(async || {
                 let problem = Problem::new(Kind::Method, "an object is sent here by POST");
                 ([(header::ALLOW, "POST")], problem)
             }),
@@ -316,7 +316,7 @@ async fn kernel_btf(
 }
 
 /// An object, held against the kernels that are known here: the answer is that of `btfleet check -o json`.
-async fn check(
+async fn check_object(
     State(app): Shared,
     RawQuery(query): RawQuery,
     body: Body,
@@ -335,17 +335,8 @@ async fn check(
     let sent = tokio::time::timeout(SENDING, axum::body::to_bytes(body, MAX_OBJECT)).await;
     let object = match sent {
         Ok(Ok(object)) => object,
-        Ok(Err(_)) => {
-            let most = MAX_OBJECT >> 20;
-            let why = format!("an object of at most {most} MiB is taken");
-            return Err(Problem::new(Kind::Body, why));
-        }
-        Err(_) => {
-            return Err(Problem::new(
-                Kind::Question,
-                "the object did not arrive in time",
-            ));
-        }
+        Ok(Err(_)) => return Err(check::too_large()),
+        Err(_) => return Err(check::late()),
     };
     let kernels = app.seen().await.kernels;
     let report = app.checks.check(object, &name, selected, kernels).await?;

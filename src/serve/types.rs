@@ -7,7 +7,7 @@ use super::metrics::Metrics;
 use crate::artifact::BtfDigest;
 use crate::btf::{Btf, TypeId};
 use crate::consumer::wire::{Kind, Problem};
-use crate::relo::diff::Class;
+use crate::relo::diff::{self, Class};
 use crate::relo::view::{self, View};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -211,7 +211,7 @@ fn parsed<T>(
 }
 
 fn index(btf: &Btf<'_>) -> Vec<TypeId> {
-    let kfuncs = view::kfuncs(btf);
+    let kfuncs = diff::kfuncs(btf);
     let mut ids: Vec<TypeId> = btf
         .own_ids()
         .filter(|id| match view::class_of(btf, *id) {
@@ -310,7 +310,7 @@ fn key(class: Class, name: &[u8]) -> u64 {
 /// Twins of one name count as one version.
 fn versions(btf: &Btf<'_>) -> HashMap<u64, u64> {
     let mut all: HashMap<u64, u64> = HashMap::new();
-    for ((class, name), version) in view::versions(btf) {
+    for ((class, name), version) in diff::versions(btf) {
         let known = all.entry(key(class, &name)).or_default();
         *known = known.wrapping_add(version);
     }
