@@ -27,6 +27,11 @@ story() {
   claim 'a kubelet is restarted; its pods and its Node stay as they were' restart_kubelet
   claim 'a node that came up with another boot id is Stale until its agent has spoken' another_boot
 
+  chapter 'A release with another generator'
+  claim 'upgraded to it, both Nodes name its header, whose predecessor stays in the store' next_generator
+  claim "a pod with the old release's init container gets its kernel's header as before" old_init_container
+  claim 'rolled back, all is as it was, and nothing is made anew' roll_back
+
   chapter 'A second kernel, and a node without BTF'
   claim 'node two has another BTF: two kernels, each Node its own' other_kernel
   claim 'node two has no BTF: it says NoBTF, gets no header, and doctor says so' no_btf
@@ -192,10 +197,11 @@ view() {
   ends_with 1 '^no$' kubectl auth can-i delete kernelheaders.btfleet.dev --as=viewer
 }
 
-# operator_pod NAME NODE SOURCE: as docs/pulling.md has it.
+image_of_agents() { ours get daemonset -l $server=agent -o jsonpath='{.items[0].spec.template.spec.containers[0].image}'; }
+
+# operator_pod NAME NODE SOURCE [IMAGE]: as docs/pulling.md has it.
 operator_pod() {
-  local image
-  image=$(ours get daemonset -l $server=agent -o jsonpath='{.items[0].spec.template.spec.containers[0].image}')
+  local image=${4:-$(image_of_agents)}
   cat <<YAML
 apiVersion: v1
 kind: Pod
@@ -322,6 +328,65 @@ another_boot() {
   until_true 60 'the kubelet reports the boot that the agent knows' boot_id_is two "$(cat $real)"
   run kubectl btfleet nodes
   until_true 15 'a header again' kubectl btfleet get node/two -o "$BED/vmlinux.h"
+}
+
+# headers_are JSON: generator and digest of each header that the one KernelHeader names.
+headers_are() { [ "$(kubectl get kh -o json | jq -c '[.items[].status.headers[] | [.generator, .digest]] | sort')" = "$1" ]; }
+both_say() { [ "$(said one "$1")" = "$2" ] && [ "$(said two "$1")" = "$2" ]; }
+
+next_generator() {
+  local old new hex each
+  our_keys >"$BED/before-next"
+  image_of_agents >"$BED/old-image"
+  old=$(kubectl-btfleet dump | digest_of) new=$(next dump | digest_of)
+  note "the header of this kernel by generator 1: $old; by the next release's generator 2: $new"
+  [ "$old" != "$new" ]
+  run helm upgrade $release charts/btfleet -n $namespace --reuse-values --hide-notes --set image.tag=next --wait --timeout 4m
+  rolled_out "daemonset/$release-agent"
+  until_true 90 'both Nodes are of generator 2' both_say generator 2
+  run kubectl annotate --list node two
+  until_true 5 'the Nodes name its header' both_say header-digest "$new"
+  until_true 90 'both headers are in the KernelHeader' headers_are "[[1,\"$old\"],[2,\"$new\"]]"
+  one_kernel
+  hex=$(digest_of </sys/kernel/btf/vmlinux | cut -c 8-)
+  run objects
+  equal 'manifests' "$(objects | grep '/kernels/' | tr '\n' ' ')" "fleet/kernels/sha256/$hex/v1.json fleet/kernels/sha256/$hex/v2.json "
+  equal 'headers' "$(objects | grep '/headers/' | sort)" "$(printf 'fleet/headers/sha256/%s.h.zst\n' "${old#*:}" "${new#*:}" | sort)"
+  equal 'BTF' "$(objects | grep -c '/btf/')" 1
+  for each in kubectl-btfleet next; do
+    run "$each" get node/two -o "$BED/vmlinux.h"
+    equal "what node/two is to $each" "$(digest_of <"$BED/vmlinux.h")" "$new"
+  done
+  run kubectl btfleet get node/two --generator 1 -o "$BED/vmlinux.h"
+  equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$old"
+}
+
+old_init_container() {
+  local old
+  old=$(cat "$BED/old-image")
+  note 'one that sees its own BTF makes its header of it, by its own generator; no word of its Node contradicts that'
+  operator_pod own two auto "$old" | kubectl apply -f -
+  note 'one that is to ask gets what its Node names, by the new generator'
+  operator_pod asks two node "$old" | kubectl apply -f -
+  run kubectl -n operator wait pod/own pod/asks --for=condition=Ready --timeout=60s
+  run kubectl -n operator logs own -c fetch
+  run kubectl -n operator logs asks -c fetch
+  equal 'its own' "$(digest_of <"$(volume_of own two)/vmlinux.h")" "$(kubectl-btfleet dump | digest_of)"
+  equal "its Node's" "$(digest_of <"$(volume_of asks two)/vmlinux.h")" "$(said two header-digest)"
+  kubectl -n operator delete pod own asks --now >/dev/null
+}
+
+roll_back() {
+  local before
+  before=$(objects)
+  run helm rollback $release -n $namespace --wait --timeout 4m
+  rolled_out "daemonset/$release-agent"
+  until_true 90 'both Nodes are of generator 1' both_say generator 1
+  equal 'what the Nodes say' "$(our_keys)" "$(cat "$BED/before-next")"
+  one_kernel
+  equal 'what the store holds' "$(objects)" "$before"
+  run kubectl btfleet get node/two -o "$BED/vmlinux.h"
+  equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$(kubectl-btfleet dump | digest_of)"
 }
 
 other_kernel() {
