@@ -25,6 +25,7 @@ story() {
   claim 'a leading controller that is killed is followed by another' kill_controller
   claim 'a store that is killed comes back with what it held' kill_store
   claim 'a kubelet is restarted; its pods and its Node stay as they were' restart_kubelet
+  claim 'new keys to the store reach the agents and servers that run, and the old ones end' rotate_keys
   claim 'a node that came up with another boot id is Stale until its agent has spoken' another_boot
 
   chapter 'A release with another generator'
@@ -285,6 +286,59 @@ kill_store() {
   note 'the servers are new and have nothing in memory: what they send comes from the store'
   until_true 30 'a header again' kubectl btfleet get node/one -o "$BED/vmlinux.h"
   equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$(said one header-digest)"
+}
+
+keys_of() { ours get secret "$release-store-$1" -o jsonpath='{.data.credentials}' | base64 -d; }
+
+# s3 FILE METHOD KEY: the status that the store answers to who has the keys in this file.
+s3() {
+  local user
+  user=$(sed -n 's/^aws_[a-z_]* = //p' "$1" | paste -sd:)
+  on one curl -sS -o "$BED/answer" -w '%{http_code}' -X "$2" --user "$user" \
+    --aws-sigv4 aws:amz:us-east-1:s3 --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
+    "http://$(ours get service $release-store -o jsonpath='{.spec.clusterIP}'):7070/btfleet/fleet/$3"
+}
+s3_answers() { [ "$(s3 "$2" "$3" "$4")" = "$1" ]; }
+
+# Pods of agents and servers, their containers, and how often these were restarted.
+lives() {
+  ours get pods -l "app.kubernetes.io/name=btfleet,app.kubernetes.io/component in (agent,server)" -o json |
+    jq -c '.items[] | [.metadata.name, .metadata.uid, (.status.containerStatuses[] | .containerID, .restartCount)]'
+}
+
+# Each asks the store anew, since nobody asked this before.
+servers_list() {
+  local address
+  for address in $(ours get pods -l $server=server -o jsonpath='{.items[*].status.podIP}'); do
+    on one curl -fsS "http://$address:8080/v1/kernels?arch=amd64&release=none-$RANDOM$RANDOM" || return
+  done
+}
+
+rotate_keys() {
+  local before part header
+  header=headers/sha256/$(said one header-digest | cut -c 8-).h.zst
+  # So that an agent asks the store within the time of this story.
+  run helm upgrade $release charts/btfleet -n $namespace --reuse-values --hide-notes --set agent.resyncEvery=10 --wait --timeout 4m
+  rolled_out "daemonset/$release-agent"
+  before=$(lives)
+  equal 'restarts' "$(lives | jq -s 'map(.[3]) | add')" 0
+  for part in agent server controller; do keys_of $part >"$BED/$part.old"; done
+  equal "the agent's keys" "$(s3 "$BED/agent.old" GET "$header")" 200
+  note 'as docs/install.md says it: remove the Secrets, set up again'
+  run kubectl -n $namespace delete secret $release-store-agent $release-store-server
+  run helm upgrade $release charts/btfleet -n $namespace --reuse-values --hide-notes --set store.bundled.setup=rotated \
+    --wait --wait-for-jobs --timeout 4m
+  for part in agent server; do
+    keys_of $part >"$BED/$part.new"
+    equal "the $part's old keys" "$(s3 "$BED/$part.old" GET "$header")" 403
+    equal "the $part's new keys" "$(s3 "$BED/$part.new" GET "$header")" 200
+  done
+  note "a header is removed (with the controller's keys): who puts it back is an agent, with its new ones"
+  equal 'removal' "$(s3 "$BED/controller.old" DELETE "$header")" 204
+  until_true 100 'the header is there again' s3_answers 200 "$BED/agent.new" GET "$header"
+  until_true 100 'both servers list the store' servers_list
+  equal 'pods, containers, restarts' "$(lives)" "$before"
+  run kubectl -n $namespace get pods -l "app.kubernetes.io/component in (agent,server)"
 }
 
 containers_of() {
