@@ -36,6 +36,7 @@ story() {
   chapter 'A second kernel, and a node without BTF'
   claim 'node two has another BTF: two kernels, each Node its own' other_kernel
   claim 'node two has no BTF: it says NoBTF, gets no header, and doctor says so' no_btf
+  claim 'in all that, no process has taken half of the memory that it may take' within_limits
 
   chapter 'Uninstall, and again'
   claim 'helm uninstall leaves the CRD and, with cleanup.keepRefs, the bundled store; nothing on the Nodes' uninstall
@@ -501,6 +502,19 @@ no_btf() {
   [ ! -e "$BED/none.h" ]
   ends_with 1 'NoBTF|without BTF' kubectl btfleet doctor two
   until_true 30 'its kernel is used by nobody' eval "kubectl get kh -o json | jq -e '[.items[].status.nodes] | sort == [0, 1]'"
+}
+
+# Peaks are of the processes that run now. docs/install.md has the store's from here.
+within_limits() {
+  local name limit peak seen=0
+  while read -r name limit; do
+    peak=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$(pid_of "$name")/status")
+    note "$name: $peak of $limit MiB"
+    [ "$((peak * 2))" -lt "$limit" ]
+    seen=$((seen + 1))
+  done < <(ours get pods --field-selector status.phase=Running -o json |
+    jq -r '.items[] | "\(.metadata.name) \(.spec.containers[0].resources.limits.memory | rtrimstr("Mi"))"')
+  equal 'how many' $seen 7
 }
 
 # All that a release could leave: in its namespace, and in the cluster by its name.
