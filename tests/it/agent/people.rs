@@ -3,6 +3,7 @@
 use super::bed::{BEFORE, Host, RELEASE};
 use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{Credentials, Version};
+use crate::support::servers::manifests;
 use crate::tool::btfleet;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,12 +41,8 @@ fn running() -> Value {
 
 /// The CRD, and a controller that is ready.
 fn complete(host: &Host) {
-    let crd = btfleet(host.dir.path()).arg("crd").output().unwrap();
-    let crd: Value = serde_saphyr::from_str(&out(&crd)).unwrap();
     let admin = host.plane.admin();
-    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let answer = admin.post(crds, &crd);
-    assert!(answer.status == 201 || answer.status == 409, "{answer:?}");
+    admin.apply(&manifests::kernel_header());
     let pods = "/api/v1/namespaces/btfleet/pods";
     let pod = json!({"metadata": {"name": "controller", "labels": {
             "app.kubernetes.io/name": "btfleet", "app.kubernetes.io/component": "controller"}},
