@@ -53,7 +53,7 @@ if [ -z "${BTFLEET:-}" ]; then
 fi
 export BTFLEET
 ln -s "$BTFLEET" "$BED/bin/kubectl-btfleet"
-$here/next.sh "$BED/next" "$BED/bin/next"
+$here/next.sh "$BED/bin/next"
 image() { hack/image.sh "$BED/images" "$@" >"$BED/image.log" 2>&1 || { cat "$BED/image.log" >&2; exit 1; }; }
 image
 BTFLEET=$BED/bin/next image next
