@@ -27,10 +27,7 @@ changed src/dump/mod.rs "s/^pub const GENERATOR: u32 = $number;/pub const GENERA
 # Under a name of its own, so that this tree's program stays what it is.
 changed Cargo.toml '/^\[\[bin\]\]/,/^path/s/^name = "btfleet"$/name = "btfleet-next"/'
 changed Cargo.toml 's/^default-run = "btfleet"$/default-run = "btfleet-next"/'
-# Quick to build rather than quick.
-cargo rustc --locked --quiet --target-dir "$target" --bin btfleet-next \
-  --config profile.dev.package.btfleet.opt-level=0 --config profile.dev.package.btfleet.debug=false \
-  -- -C target-feature=+crt-static
+cargo rustc --locked --quiet --target-dir "$target" --bin btfleet-next -- -C target-feature=+crt-static
 strip -o "$1" "$target/debug/btfleet-next"
 if readelf -lW "$1" | grep -q INTERP; then
   echo "next.sh: $1 is not static" >&2
