@@ -3,7 +3,8 @@
 //! Alignment is natural wherever size and offsets allow it, and less where they demand it: a record in
 //! which some member cannot lie where the kernel has it is packed. Holes that C would not leave by itself
 //! are filled with unnamed bit-fields, never wider than the record's own alignment, so that they change
-//! no alignment on any target.
+//! no alignment on any target. Compilers for 32 bits disagree about types of 64 bits (arm aligns them to 8
+//! bytes, i386 to 4), and BTF does not say which it was: the holes that only some of them leave are filled too.
 
 use super::defs::{Def, DefClass, Defs, Memo, Slot};
 use super::error::{Error, in_words, shown};
@@ -265,6 +266,14 @@ fn old_bit_field(btf: &Btf<'_>, mut id: TypeId, size: u64) -> Option<(u64, u64)>
     None
 }
 
+/// The alignment, in bits, that every compiler for such a kernel gives a type that naturally has `align`.
+pub(super) fn sure_align(btf: &Btf<'_>, align: u64) -> u64 {
+    match btf.pointer_size() {
+        4 => align.min(32),
+        _ => align,
+    }
+}
+
 /// Where C puts the next member if nothing is said: the first bit from `cursor` on.
 #[inline]
 pub(super) fn natural_start(cursor: u64, m: &Placed) -> u64 {
@@ -282,6 +291,8 @@ pub(super) struct Layout {
     /// All ones for a struct, zero for a union, whose members all lie at its start.
     row: u64,
     align: u64,
+    /// The most that every compiler aligns to.
+    sure: u64,
     cursor: u64,
     packed: bool,
     ordered: bool,
@@ -290,7 +301,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub fn of(def: &Def) -> Layout {
+    pub fn of(btf: &Btf<'_>, def: &Def) -> Layout {
         Layout {
             size: def.size * 8,
             row: match def.class {
@@ -298,6 +309,7 @@ impl Layout {
                 _ => u64::MAX,
             },
             align: 8,
+            sure: sure_align(btf, u64::MAX),
             cursor: 0,
             packed: false,
             ordered: true,
@@ -314,9 +326,10 @@ impl Layout {
             return false;
         };
         let (size, align) = (size * 8, align * 8);
-        let start = (self.cursor + align - 1) & !(align - 1) & self.row;
+        let sure = align.min(self.sure);
+        let start = (self.cursor + sure - 1) & !(sure - 1) & self.row;
         let end = start + size;
-        let fits = start == u64::from(m.bit_offset) && end <= self.size;
+        let fits = start == u64::from(m.bit_offset) && start & (align - 1) == 0 && end <= self.size;
         if !fits || m.width > 0 || m.name.is_none() {
             return false;
         }
@@ -362,7 +375,12 @@ impl Layout {
             self.overlaps |= placed.start != 0;
         } else {
             self.ordered &= placed.start >= self.cursor;
-            self.natural &= placed.start == natural_start(self.cursor, &placed);
+            let sure = Placed {
+                align: placed.align.min(self.sure),
+                ..placed
+            };
+            self.natural &= placed.start == natural_start(self.cursor, &placed)
+                && placed.start == natural_start(self.cursor, &sure);
         }
         self.cursor = self.cursor.max(placed.end());
         Ok(())
@@ -380,8 +398,9 @@ impl Layout {
             self.align = 8;
             self.packed = true;
         }
+        let sure = self.align.min(self.sure);
         let padded =
-            self.packed || !self.natural || self.cursor.next_multiple_of(self.align) != self.size;
+            self.packed || !self.natural || self.cursor.next_multiple_of(sure) != self.size;
         let def = defs.get_mut(slot);
         def.align = (self.align / 8) as u8;
         // Where nothing is aligned, packing changes nothing but how wide padding may be.
@@ -401,7 +420,7 @@ impl Layout {
 
 /// Lays out a record.
 pub(super) fn lay_out_record(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Result<(), Error> {
-    let mut layout = Layout::of(defs.get(slot));
+    let mut layout = Layout::of(btf, defs.get(slot));
     let id = defs.get(slot).id;
     for m in btf.ty(id).members() {
         let memo = defs.memo(m.ty);

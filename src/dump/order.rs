@@ -216,7 +216,7 @@ impl<'w, 'b> Walk<'w, 'b> {
     /// laid out to its end.
     fn open_record(&mut self, slot: Slot, id: TypeId) -> Result<bool, Error> {
         let (needs, inner) = (self.needs.len(), self.inner.len());
-        let mut layout = Layout::of(self.defs.get(slot));
+        let mut layout = Layout::of(self.btf, self.defs.get(slot));
         let usual = !self.partial && !self.defs.odd_members;
         let mut whole = true;
         for m in self.btf.ty(id).members() {

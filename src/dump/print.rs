@@ -277,7 +277,7 @@ impl<'p, 'b> Printer<'p, 'b> {
                 self.member(slot, &m, placed.width.unwrap_or(0))?;
                 cursor = cursor.max(placed.end());
             }
-            if cursor.next_multiple_of(unit.max(8)) < size {
+            if cursor.next_multiple_of(layout::sure_align(self.btf, unit.max(8))) < size {
                 return self.pad_union(def.id, size, unit);
             }
             return Ok(());
@@ -316,7 +316,10 @@ impl<'p, 'b> Printer<'p, 'b> {
                 let Some((size, align)) = self.defs.memo(m.ty).shape() else {
                     break;
                 };
-                let align = if unit == 0 { 8 } else { align * 8 };
+                let align = match unit {
+                    0 => 8,
+                    _ => layout::sure_align(self.btf, align * 8),
+                };
                 let start = u64::from(m.bit_offset);
                 if m.name.is_none() || m.width > 0 || cursor.next_multiple_of(align) != start {
                     break;
@@ -407,7 +410,10 @@ impl<'p, 'b> Printer<'p, 'b> {
                 ..*next
             },
             (true, None) => Placed { align: 8, ..*next },
-            _ => *next,
+            _ => Placed {
+                align: layout::sure_align(self.btf, next.align),
+                ..*next
+            },
         };
         let widest = if packed { 64 } else { unit.clamp(8, 64) };
         if next.start.saturating_sub(cursor) / widest > MAX_PADS {

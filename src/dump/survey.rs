@@ -197,7 +197,7 @@ impl Surveyor<'_, '_> {
 
     /// Notes what a record's members need, and lays it out.
     fn record(&mut self, slot: Slot, id: TypeId, how: How) -> Option<()> {
-        let mut layout = Layout::of(self.defs.get(slot));
+        let mut layout = Layout::of(self.btf, self.defs.get(slot));
         let how = How {
             by_value: true,
             depth: how.depth + 1,

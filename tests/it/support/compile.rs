@@ -57,12 +57,17 @@ pub fn check_with(
     headers: &[&Path],
     code: &str,
 ) -> Result<(), String> {
+    check_on(target.triple(), flags, headers, code)
+}
+
+/// The same for any of clang's targets.
+pub fn check_on(triple: &str, flags: &[&str], headers: &[&Path], code: &str) -> Result<(), String> {
     // A header over which the compiler broods for a minute is no better than one that it refuses.
     let mut child = Command::new("timeout")
         .args(["60", &clang()])
         .args([
             "-target",
-            target.triple(),
+            triple,
             "-fsyntax-only",
             "-ferror-limit=4",
             "-x",
