@@ -300,6 +300,7 @@ impl<'d> Btf<'d> {
     }
 
     /// The bytes of a name, without the NUL; empty for none and for an offset that is not of this BTF.
+    #[inline]
     pub fn name(&self, at: StrOffset) -> &'d [u8] {
         let tail = self.name_tail(at);
         let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());

@@ -224,6 +224,7 @@ impl Printer<'_, '_> {
     }
 
     /// A named record or enum, a typedef or an arithmetic type: one or two words.
+    #[inline]
     fn is_plain(&self, slot: Slot) -> bool {
         let def = self.defs.get(slot);
         match def.class {
@@ -319,6 +320,7 @@ impl Printer<'_, '_> {
         }
     }
 
+    #[inline]
     fn qualifiers(&mut self, qualifiers: u8) {
         for (bit, word) in [
             (CONST, "const "),

@@ -33,6 +33,7 @@ impl Shape {
 }
 
 /// How a type lies in memory; the records that it holds are laid out already.
+#[inline]
 pub(super) fn shape(btf: &Btf<'_>, defs: &Defs, id: TypeId) -> Shape {
     let mut at = id;
     let mut times: u64 = 1;
@@ -265,6 +266,7 @@ fn old_bit_field(btf: &Btf<'_>, mut id: TypeId, size: u64) -> Option<(u64, u64)>
 }
 
 /// Where C puts the next member if nothing is said: the first bit from `cursor` on.
+#[inline]
 pub(super) fn natural_start(cursor: u64, m: &Placed) -> u64 {
     match m.width {
         // A bit-field does not cross the boundary of its type's size, counted in its alignment.

@@ -72,6 +72,7 @@ impl<'p, 'b> Printer<'p, 'b> {
     }
 
     /// Puts around and before the text from `start` on what it turned out to want.
+    #[inline]
     pub fn settle_wants(&mut self, start: usize) {
         if self.wants != Wants::default() {
             let wants = std::mem::take(&mut self.wants);
@@ -113,6 +114,7 @@ impl<'p, 'b> Printer<'p, 'b> {
         })
     }
 
+    #[inline]
     pub fn record_keyword(&mut self, def: &Def) {
         self.out.word(match def.class {
             DefClass::Union => &UNION,

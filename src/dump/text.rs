@@ -158,6 +158,7 @@ impl Text {
         self.full
     }
 
+    #[inline]
     pub fn as_bytes(&self) -> &[u8] {
         &self.room[..self.len]
     }
@@ -236,6 +237,7 @@ impl Text {
         self.bytes(text.as_bytes());
     }
 
+    #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
         for chunk in bytes.chunks(SLACK / 2) {
             let room = self.room.get_mut(self.len..).unwrap_or_default();

@@ -23,6 +23,7 @@ pub(super) enum Class {
 }
 
 /// What a named type declares or defines: `(class, whether it only declares)`.
+#[inline]
 pub(super) fn class_of(ty: &Type<'_>) -> Option<(Class, bool)> {
     match ty.kind() {
         Kind::Struct => Some((Class::Struct, false)),

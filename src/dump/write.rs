@@ -106,6 +106,7 @@ impl<'b> Draft<'b> {
         self.enums.len() + self.plan.order.body.len() + 3
     }
 
+    #[inline]
     fn item(&self, n: usize) -> Item {
         let body = self.enums.len() + 2;
         match n {

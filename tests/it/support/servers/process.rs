@@ -92,6 +92,8 @@ impl Process {
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&self.program)
             .args(&self.args)
+            // What it leaves behind goes with the folder of its log.
+            .env("TMPDIR", self.log.parent().unwrap_or(Path::new("/tmp")))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

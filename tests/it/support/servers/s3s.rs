@@ -1,5 +1,6 @@
 //! A second S3 server, by other people than the first: s3s-fs, in this process.
 
+use super::folder::Folder;
 use super::s3::{ACCESS_KEY, BUCKET, SECRET_KEY};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -13,13 +14,13 @@ use tokio::sync::oneshot;
 pub struct S3s {
     address: SocketAddr,
     _stop: oneshot::Sender<()>,
-    _folder: tempfile::TempDir,
+    _folder: Folder,
 }
 
 impl S3s {
     /// A new one, with its empty bucket, on a thread of its own: a test's clock may stand still.
     pub fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new("s3s");
         std::fs::create_dir(folder.path().join(BUCKET)).unwrap();
         let files = s3s_fs::FileSystem::new(folder.path()).unwrap();
         let mut service = S3ServiceBuilder::new(files);

@@ -1,5 +1,6 @@
 //! Stores over S3 servers, opened as the program does it.
 
+use crate::support::servers::folder::Folder;
 use crate::support::servers::s3::{ACCESS_KEY, BUCKET, S3Server, SECRET_KEY, Scheme};
 use crate::support::servers::s3s::S3s;
 use btfleet::store::{S3Options, S3Store};
@@ -30,12 +31,10 @@ pub fn new_place() -> String {
 /// A shared credentials file with one key pair, in a folder that lasts as long as the run.
 pub fn keys_file(access: &str, secret: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().unwrap());
+    static FOLDER: OnceLock<Folder> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| Folder::new("keys"));
     let n = COUNT.fetch_add(1, Ordering::Relaxed);
-    let path = folder.path().join(format!("keys-{n}"));
-    std::fs::write(&path, keys(access, secret)).unwrap();
-    path
+    folder.write(&format!("keys-{n}"), &keys(access, secret))
 }
 
 /// What such a file says.
