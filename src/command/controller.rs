@@ -15,7 +15,6 @@ const LINGER: Duration = Duration::from_millis(300);
 
 pub fn run(args: &cli::Controller) -> Result<ExitCode> {
     super::agent::log(&args.log);
-    super::memory::give_back_large_pieces();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // Headers are made one at a time; each thread more would keep memory of its own for it.
