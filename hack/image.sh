@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# hack/image.sh FOLDER: the images of an installation as docker archives in FOLDER, built without a registry and without
-# a container engine: btfleet.tar (the Dockerfile's last stage over `make dist`'s binary, or over $BTFLEET), versitygw.tar
-# (the bundled store) and pause.tar (what keeps a pod's namespaces, for the test's nodes).
+# hack/image.sh FOLDER [TAG]: the images of an installation as docker archives in FOLDER, built without a registry and
+# without a container engine: btfleet.tar (the Dockerfile's last stage over `make dist`'s binary, or over $BTFLEET),
+# versitygw.tar (the bundled store) and pause.tar (what keeps a pod's namespaces, for the test's nodes). With TAG only
+# btfleet's, of that tag, as btfleet-TAG.tar.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -31,9 +32,11 @@ cp "$BTFLEET" "$scratch/build/out/btfleet"
 hack/sbom.sh >"$scratch/build/out/btfleet.cdx.json"
 cp /etc/ssl/certs/ca-certificates.crt "$scratch/build/out/"
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-image "btfleet/btfleet:$version" btfleet.tar \
+[ -z "${2:-}" ] || version=$2
+image "btfleet/btfleet:$version" "btfleet${2:+-$2}.tar" \
   --target runtime --build-context build="$scratch/build" --build-arg VERSION="$version" \
   --build-arg REVISION="$(git rev-parse HEAD)" -f Dockerfile "$scratch/context"
+[ -z "${2:-}" ] || exit 0
 
 cp "$(hack/gotools.sh versitygw)" "$scratch/context/versitygw"
 cp /etc/ssl/certs/ca-certificates.crt "$scratch/context/"

@@ -215,6 +215,7 @@ if [[ " $* " == *" test "* ]]; then
   servers
   hack/schemathesis.sh
   hack/axe.sh >/dev/null
+  hack/operator-crds.sh >/dev/null
 fi
 if [[ " $* " == *" e2e "* ]]; then e2e_tools; fi
 [ ${#nowhere[@]} = 0 ] || echo "this distribution has no ${nowhere[*]}: the tests that need them cannot run here" >&2

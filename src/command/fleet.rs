@@ -2,13 +2,13 @@
 //! by way of the API server, which takes a person there without a port of their own. The digests are the API
 //! server's word; whatever brings the bytes, they are checked against them.
 
-use super::{aside, inventory, note};
+use super::{aside, inventory, node, note};
 use crate::cli;
 use anyhow::{Context, Result, bail};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, MAX_BLOB, Release};
 use btfleet::btf::Btf;
 use btfleet::cluster::watch::each;
-use btfleet::cluster::{KernelHeader, KernelHeaderStatus, Node, State};
+use btfleet::cluster::{KernelHeader, KernelHeaderStatus};
 use btfleet::store::{Store, read};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -35,22 +35,22 @@ enum From {
 /// The kernel that a name means in the cluster. `None` if the cluster was not asked: a store was named, or no
 /// cluster is known here; a node's name is always the cluster's.
 pub async fn find(args: &cli::Cluster, store: &cli::Store, name: &str) -> Result<Option<Kernel>> {
-    let node = name.strip_prefix("node/");
-    if node.is_none() && store.store.is_some() {
+    let on = name.strip_prefix("node/");
+    if on.is_none() && store.store.is_some() {
         return Ok(None);
     }
     let Some(client) = inventory::cluster(args).await? else {
-        match node {
+        match on {
             Some(_) => {
                 bail!("{name}: no cluster is known here: set KUBECONFIG or give --kubeconfig")
             }
             None => return Ok(None),
         }
     };
-    let (btf, header, route) = match node {
-        Some(node) => {
-            let (btf, header) = of_node(&client, node).await?;
-            (btf, Some(header), format!("nodes/{node}"))
+    let (btf, header, route) = match on {
+        Some(on) => {
+            let (btf, header) = node::kernel_of(&client, on).await?;
+            (btf, Some(header), format!("nodes/{on}"))
         }
         None => {
             let (btf, header) = of_inventory(&client, name).await?;
@@ -95,36 +95,6 @@ pub async fn all(
     let listed = each(&client, &request, ListParams::default(), add).await;
     listed.context("cannot list KernelHeaders")?;
     Ok(Some(found))
-}
-
-/// What a Node says runs there, if that can be relied on.
-async fn of_node(client: &Client, name: &str) -> Result<(BtfDigest, (HeaderDigest, Generator))> {
-    if !name
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
-        || name.is_empty()
-    {
-        bail!("{name:?} is no name of a node");
-    }
-    let request = Request::new("/api/v1/nodes").get(name, &Default::default())?;
-    let node: Node = match client.request(request).await {
-        Ok(node) => node,
-        Err(kube::Error::Api(status)) if status.code == 404 => {
-            bail!("there is no node {name:?}: `btfleet nodes` lists them")
-        }
-        Err(e) => return Err(e).with_context(|| format!("cannot read node {name}")),
-    };
-    match node.state() {
-        State::Ready {
-            btf,
-            header,
-            generator,
-        } => Ok((btf, (header, generator))),
-        state => bail!(
-            "node {name} is {}: its kernel is not known for sure; `btfleet doctor {name}` says why",
-            state.word()
-        ),
-    }
 }
 
 /// The one KernelHeader that a name fits.

@@ -34,6 +34,8 @@ mod minimize;
 mod mirror;
 mod name;
 #[cfg(feature = "cluster")]
+mod node;
+#[cfg(feature = "cluster")]
 mod nodes;
 mod output;
 mod progress;

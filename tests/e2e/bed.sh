@@ -210,6 +210,8 @@ volumePluginDir: /var/lib/kubelet/volume-plugins
 clusterDNS: [10.77.0.1]
 clusterDomain: cluster.local
 resolvConf: ""
+# A Secret that was changed reaches its files within this.
+syncFrequency: 5s
 # The disk is the machine's own, and our images come from nowhere else.
 evictionHard: {memory.available: 1Mi}
 imageGCHighThresholdPercent: 100

@@ -53,7 +53,10 @@ if [ -z "${BTFLEET:-}" ]; then
 fi
 export BTFLEET
 ln -s "$BTFLEET" "$BED/bin/kubectl-btfleet"
-hack/image.sh "$BED/images" >"$BED/image.log" 2>&1 || { cat "$BED/image.log" >&2; exit 1; }
+$here/next.sh "$BED/bin/next"
+image() { hack/image.sh "$BED/images" "$@" >"$BED/image.log" 2>&1 || { cat "$BED/image.log" >&2; exit 1; }; }
+image
+BTFLEET=$BED/bin/next image next
 # Those who load with what was fetched, as examples/ has them.
 (cd examples/cilium-ebpf && PATH="$PATH:/usr/local/go/bin" GOTOOLCHAIN=local go build -o "$BED/bin/load-go" .)
 cc -o "$BED/bin/load-libbpf" examples/libbpf/load.c -lbpf

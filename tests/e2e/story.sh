@@ -25,11 +25,18 @@ story() {
   claim 'a leading controller that is killed is followed by another' kill_controller
   claim 'a store that is killed comes back with what it held' kill_store
   claim 'a kubelet is restarted; its pods and its Node stay as they were' restart_kubelet
+  claim 'new keys to the store reach the agents and servers that run, and the old ones end' rotate_keys
   claim 'a node that came up with another boot id is Stale until its agent has spoken' another_boot
+
+  chapter 'A release with another generator'
+  claim 'upgraded to it, both Nodes name its header, whose predecessor stays in the store' next_generator
+  claim "a pod with the old release's init container gets its kernel's header as before" old_init_container
+  claim 'rolled back, all is as it was, and nothing is made anew' roll_back
 
   chapter 'A second kernel, and a node without BTF'
   claim 'node two has another BTF: two kernels, each Node its own' other_kernel
   claim 'node two has no BTF: it says NoBTF, gets no header, and doctor says so' no_btf
+  claim 'in all that, no process has taken half of the memory that it may take' within_limits
 
   chapter 'Uninstall, and again'
   claim 'helm uninstall leaves the CRD and, with cleanup.keepRefs, the bundled store; nothing on the Nodes' uninstall
@@ -192,10 +199,11 @@ view() {
   ends_with 1 '^no$' kubectl auth can-i delete kernelheaders.btfleet.dev --as=viewer
 }
 
-# operator_pod NAME NODE SOURCE: as docs/pulling.md has it.
+image_of_agents() { ours get daemonset -l $server=agent -o jsonpath='{.items[0].spec.template.spec.containers[0].image}'; }
+
+# operator_pod NAME NODE SOURCE [IMAGE]: as docs/pulling.md has it.
 operator_pod() {
-  local image
-  image=$(ours get daemonset -l $server=agent -o jsonpath='{.items[0].spec.template.spec.containers[0].image}')
+  local image=${4:-$(image_of_agents)}
   cat <<YAML
 apiVersion: v1
 kind: Pod
@@ -281,6 +289,59 @@ kill_store() {
   equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$(said one header-digest)"
 }
 
+keys_of() { ours get secret "$release-store-$1" -o jsonpath='{.data.credentials}' | base64 -d; }
+
+# s3 FILE METHOD KEY: the status that the store answers to who has the keys in this file.
+s3() {
+  local user
+  user=$(sed -n 's/^aws_[a-z_]* = //p' "$1" | paste -sd:)
+  on one curl -sS -o "$BED/answer" -w '%{http_code}' -X "$2" --user "$user" \
+    --aws-sigv4 aws:amz:us-east-1:s3 --header 'x-amz-content-sha256: UNSIGNED-PAYLOAD' \
+    "http://$(ours get service $release-store -o jsonpath='{.spec.clusterIP}'):7070/btfleet/fleet/$3"
+}
+s3_answers() { [ "$(s3 "$2" "$3" "$4")" = "$1" ]; }
+
+# Pods of agents and servers, their containers, and how often these were restarted.
+lives() {
+  ours get pods -l "app.kubernetes.io/name=btfleet,app.kubernetes.io/component in (agent,server)" -o json |
+    jq -c '.items[] | [.metadata.name, .metadata.uid, (.status.containerStatuses[] | .containerID, .restartCount)]'
+}
+
+# Each asks the store anew, since nobody asked this before.
+servers_list() {
+  local address
+  for address in $(ours get pods -l $server=server -o jsonpath='{.items[*].status.podIP}'); do
+    on one curl -fsS "http://$address:8080/v1/kernels?arch=amd64&release=none-$RANDOM$RANDOM" || return
+  done
+}
+
+rotate_keys() {
+  local before part header
+  header=headers/sha256/$(said one header-digest | cut -c 8-).h.zst
+  # So that an agent asks the store within the time of this story.
+  run helm upgrade $release charts/btfleet -n $namespace --reuse-values --hide-notes --set agent.resyncEvery=10 --wait --timeout 4m
+  rolled_out "daemonset/$release-agent"
+  before=$(lives)
+  equal 'restarts' "$(lives | jq -s 'map(.[3]) | add')" 0
+  for part in agent server controller; do keys_of $part >"$BED/$part.old"; done
+  equal "the agent's keys" "$(s3 "$BED/agent.old" GET "$header")" 200
+  note 'as docs/install.md says it: remove the Secrets, set up again'
+  run kubectl -n $namespace delete secret $release-store-agent $release-store-server
+  run helm upgrade $release charts/btfleet -n $namespace --reuse-values --hide-notes --set store.bundled.setup=rotated \
+    --wait --wait-for-jobs --timeout 4m
+  for part in agent server; do
+    keys_of $part >"$BED/$part.new"
+    equal "the $part's old keys" "$(s3 "$BED/$part.old" GET "$header")" 403
+    equal "the $part's new keys" "$(s3 "$BED/$part.new" GET "$header")" 200
+  done
+  note "a header is removed (with the controller's keys): who puts it back is an agent, with its new ones"
+  equal 'removal' "$(s3 "$BED/controller.old" DELETE "$header")" 204
+  until_true 100 'the header is there again' s3_answers 200 "$BED/agent.new" GET "$header"
+  until_true 100 'both servers list the store' servers_list
+  equal 'pods, containers, restarts' "$(lives)" "$before"
+  run kubectl -n $namespace get pods -l "app.kubernetes.io/component in (agent,server)"
+}
+
 containers_of() {
   kubectl get pods -A --field-selector "spec.nodeName=$1" -o json |
     jq -c '[.items[] | select(.status.phase == "Running") | [.metadata.name, .status.containerStatuses[].containerID]] | sort'
@@ -322,6 +383,65 @@ another_boot() {
   until_true 60 'the kubelet reports the boot that the agent knows' boot_id_is two "$(cat $real)"
   run kubectl btfleet nodes
   until_true 15 'a header again' kubectl btfleet get node/two -o "$BED/vmlinux.h"
+}
+
+# headers_are JSON: generator and digest of each header that the one KernelHeader names.
+headers_are() { [ "$(kubectl get kh -o json | jq -c '[.items[].status.headers[] | [.generator, .digest]] | sort')" = "$1" ]; }
+both_say() { [ "$(said one "$1")" = "$2" ] && [ "$(said two "$1")" = "$2" ]; }
+
+next_generator() {
+  local old new hex each
+  our_keys >"$BED/before-next"
+  image_of_agents >"$BED/old-image"
+  old=$(kubectl-btfleet dump | digest_of) new=$(next dump | digest_of)
+  note "the header of this kernel by generator 1: $old; by the next release's generator 2: $new"
+  [ "$old" != "$new" ]
+  run helm upgrade $release charts/btfleet -n $namespace --reuse-values --hide-notes --set image.tag=next --wait --timeout 4m
+  rolled_out "daemonset/$release-agent"
+  until_true 90 'both Nodes are of generator 2' both_say generator 2
+  run kubectl annotate --list node two
+  until_true 5 'the Nodes name its header' both_say header-digest "$new"
+  until_true 90 'both headers are in the KernelHeader' headers_are "[[1,\"$old\"],[2,\"$new\"]]"
+  one_kernel
+  hex=$(digest_of </sys/kernel/btf/vmlinux | cut -c 8-)
+  run objects
+  equal 'manifests' "$(objects | grep '/kernels/' | tr '\n' ' ')" "fleet/kernels/sha256/$hex/v1.json fleet/kernels/sha256/$hex/v2.json "
+  equal 'headers' "$(objects | grep '/headers/' | sort)" "$(printf 'fleet/headers/sha256/%s.h.zst\n' "${old#*:}" "${new#*:}" | sort)"
+  equal 'BTF' "$(objects | grep -c '/btf/')" 1
+  for each in kubectl-btfleet next; do
+    run "$each" get node/two -o "$BED/vmlinux.h"
+    equal "what node/two is to $each" "$(digest_of <"$BED/vmlinux.h")" "$new"
+  done
+  run kubectl btfleet get node/two --generator 1 -o "$BED/vmlinux.h"
+  equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$old"
+}
+
+old_init_container() {
+  local old
+  old=$(cat "$BED/old-image")
+  note 'one that sees its own BTF makes its header of it, by its own generator; no word of its Node contradicts that'
+  operator_pod own two auto "$old" | kubectl apply -f -
+  note 'one that is to ask gets what its Node names, by the new generator'
+  operator_pod asks two node "$old" | kubectl apply -f -
+  run kubectl -n operator wait pod/own pod/asks --for=condition=Ready --timeout=60s
+  run kubectl -n operator logs own -c fetch
+  run kubectl -n operator logs asks -c fetch
+  equal 'its own' "$(digest_of <"$(volume_of own two)/vmlinux.h")" "$(kubectl-btfleet dump | digest_of)"
+  equal "its Node's" "$(digest_of <"$(volume_of asks two)/vmlinux.h")" "$(said two header-digest)"
+  kubectl -n operator delete pod own asks --now >/dev/null
+}
+
+roll_back() {
+  local before
+  before=$(objects)
+  run helm rollback $release -n $namespace --wait --timeout 4m
+  rolled_out "daemonset/$release-agent"
+  until_true 90 'both Nodes are of generator 1' both_say generator 1
+  equal 'what the Nodes say' "$(our_keys)" "$(cat "$BED/before-next")"
+  one_kernel
+  equal 'what the store holds' "$(objects)" "$before"
+  run kubectl btfleet get node/two -o "$BED/vmlinux.h"
+  equal 'what came' "$(digest_of <"$BED/vmlinux.h")" "$(kubectl-btfleet dump | digest_of)"
 }
 
 other_kernel() {
@@ -382,6 +502,19 @@ no_btf() {
   [ ! -e "$BED/none.h" ]
   ends_with 1 'NoBTF|without BTF' kubectl btfleet doctor two
   until_true 30 'its kernel is used by nobody' eval "kubectl get kh -o json | jq -e '[.items[].status.nodes] | sort == [0, 1]'"
+}
+
+# Peaks are of the processes that run now. docs/install.md has the store's from here.
+within_limits() {
+  local name limit peak seen=0
+  while read -r name limit; do
+    peak=$(awk '/VmHWM/ { print int($2 / 1024) }' "/proc/$(pid_of "$name")/status")
+    note "$name: $peak of $limit MiB"
+    [ "$((peak * 2))" -lt "$limit" ]
+    seen=$((seen + 1))
+  done < <(ours get pods --field-selector status.phase=Running -o json |
+    jq -r '.items[] | "\(.metadata.name) \(.spec.containers[0].resources.limits.memory | rtrimstr("Mi"))"')
+  equal 'how many' $seen 7
 }
 
 # All that a release could leave: in its namespace, and in the cluster by its name.

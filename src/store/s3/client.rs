@@ -6,8 +6,10 @@ use super::trust::Way;
 use super::watch::{RetryAfter, Watch};
 use super::{Error, S3Options, trust};
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -40,7 +42,7 @@ pub(super) async fn connect(place: &Place, options: &S3Options) -> Result<Connec
         .operation_timeout(options.call_timeout)
         .build();
     let retries = RetryConfig::standard().with_max_attempts(options.attempts.max(1));
-    let credentials = Credentials::new(http.clone(), direct, options);
+    let credentials = Credentials::new(http.clone(), direct.clone(), options);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .timeout_config(timeouts)
@@ -66,16 +68,20 @@ pub(super) async fn connect(place: &Place, options: &S3Options) -> Result<Connec
             .iter()
             .find_map(|name| env::var(name).ok().filter(|url| !url.is_empty())),
     };
-    if let Some(region) = &options.region {
-        loader = loader.region(Region::new(region.clone()));
-    } else if endpoint.is_some() {
-        // Servers other than AWS have some region or none; most take this one. Instance metadata, which
-        // the SDK would ask next, is somewhere to wait for where there is none.
-        let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
-            .or_else(ProfileFileRegionProvider::new())
-            .or_else(Region::new("us-east-1"));
-        loader = loader.region(region);
-    }
+    let found = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new());
+    let region = match (&options.region, &endpoint) {
+        (Some(region), _) => RegionProviderChain::first_try(Region::new(region.clone())),
+        // Servers other than AWS have some region or none; most take this one. Instance metadata is somewhere
+        // to wait for where there is none.
+        (None, Some(_)) => found.or_else(Region::new("us-east-1")),
+        // The SDK would ask it too, but by way of the proxy.
+        (None, None) => {
+            let direct = ProviderConfig::without_region().with_http_client(direct);
+            found.or_else(ImdsRegionProvider::builder().configure(&direct).build())
+        }
+    };
+    loader = loader.region(region);
     let shared = loader.load().await;
     if shared.region().is_none() {
         return Err(refuse(

@@ -3,6 +3,7 @@
 use super::bed::{BEFORE, Host, RELEASE};
 use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{Credentials, Version};
+use crate::support::servers::manifests;
 use crate::tool::btfleet;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,12 +41,8 @@ fn running() -> Value {
 
 /// The CRD, and a controller that is ready.
 fn complete(host: &Host) {
-    let crd = btfleet(host.dir.path()).arg("crd").output().unwrap();
-    let crd: Value = serde_saphyr::from_str(&out(&crd)).unwrap();
     let admin = host.plane.admin();
-    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    let answer = admin.post(crds, &crd);
-    assert!(answer.status == 201 || answer.status == 409, "{answer:?}");
+    admin.apply(&manifests::kernel_header());
     let pods = "/api/v1/namespaces/btfleet/pods";
     let pod = json!({"metadata": {"name": "controller", "labels": {
             "app.kubernetes.io/name": "btfleet", "app.kubernetes.io/component": "controller"}},
@@ -434,8 +431,80 @@ fn a_nodes_header_and_btf_are_read_without_a_port_forward_and_checked() {
     let stale = ask(&["get", "node/get-node"]);
     let said = String::from_utf8_lossy(&stale.stderr);
     assert!(
-        said.contains("node get-node is Stale") && said.contains("btfleet doctor"),
+        said.contains("node get-node is Stale: ") && said.contains("btfleet doctor"),
         "{said}"
+    );
+}
+
+#[test]
+fn get_of_a_node_without_a_header_says_why_since_when_and_what_to_do() {
+    let get = |host: &Host, words: &[&str]| {
+        let name = format!("node/{}", host.name);
+        let output = run(host, &["get", &name, "-o", "vmlinux.h"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(!host.dir.path().join("vmlinux.h").exists());
+        for word in words {
+            assert!(said.contains(word), "{word:?}: {said}");
+        }
+        assert!(!said.contains("for sure"), "{said}");
+    };
+    // As the API server has it, to the second.
+    let time = |host: &Host| {
+        let node = host.node();
+        let all = node["metadata"]["managedFields"].as_array().unwrap();
+        let ours = all.iter().find(|e| e["manager"] == "btfleet-agent");
+        ours.unwrap()["time"].as_str().unwrap().to_owned()
+    };
+
+    let silent = Host::new(Version::Newest, "why-silent");
+    let words = [
+        "the agent of node why-silent has not reported",
+        "btfleet doctor why-silent",
+    ];
+    get(&silent, &words);
+
+    let bare = Host::new(Version::Newest, "why-bare");
+    std::fs::remove_file(bare.dir.path().join("vmlinux")).unwrap();
+    bare.succeed();
+    let since = format!("said NoBTF since {}", time(&bare));
+    let words = [
+        &*format!("node why-bare runs a kernel without BTF (amd64/{RELEASE})"),
+        &since,
+        "CONFIG_DEBUG_INFO_BTF=y",
+        "btfleet import",
+    ];
+    get(&bare, &words);
+
+    let broken = Host::new(Version::Newest, "why-broken");
+    std::fs::write(broken.dir.path().join("vmlinux"), b"no BTF at all").unwrap();
+    assert!(!broken.once().status.success());
+    let since = format!("said so since {}", time(&broken));
+    let words = [
+        "the agent of node why-broken could not publish its kernel: ",
+        &since,
+        "docs/operations.md",
+        "btfleet doctor why-broken",
+    ];
+    get(&broken, &words);
+
+    let stale = Host::new(Version::Newest, "why-stale");
+    stale.succeed();
+    let at = format!(", at {},", time(&stale));
+    stale.kubelet_says(BEFORE, RELEASE);
+    let words = [
+        "node why-stale is Stale: it was booted after its agent spoke",
+        &at,
+        "btfleet doctor why-stale",
+    ];
+    get(&stale, &words);
+
+    let edited = Host::new(Version::Newest, "why-edited");
+    edited.succeed();
+    edited.edit(json!({"annotations": {"btfleet.dev/btf-digest": "sha256:x"}}));
+    get(
+        &edited,
+        &["btf-digest is not what an agent writes", "10 minutes"],
     );
 }
 

@@ -22,6 +22,7 @@ pub const MATRIX: [&[&str]; 8] = [
     ],
     &[
         "--set=server.tls.secret=tls,server.service.type=LoadBalancer,server.service.annotations.a=b",
+        "--set=metrics.serviceMonitor.enabled=true",
         "--set=imagePullSecrets[0].name=pull,imageRegistry=registry.example/mirror,image.digest=sha256:\
          00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         "--set=agent.priorityClassName=system-node-critical,controller.priorityClassName=system-cluster-critical",

@@ -118,3 +118,24 @@ fn the_reference_of_values_has_each_of_them_and_is_up_to_date() {
         "write docs/values.md anew with BTFLEET_WRITE_VALUES=1"
     );
 }
+
+#[test]
+fn what_the_installations_page_says_of_memory_is_what_the_values_are() {
+    let yaml = fs::read_to_string(folder().join("values.yaml")).unwrap();
+    let values: Value = serde_saphyr::from_str(&yaml).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/install.md");
+    let page = fs::read_to_string(page).unwrap();
+    for part in ["agent", "controller", "server", "store.bundled"] {
+        let resources = format!("/{}/resources", part.replace('.', "/"));
+        let memory = |kind: &str| {
+            let at = values.pointer(&format!("{resources}/{kind}/memory"));
+            at.unwrap().as_str().unwrap()
+        };
+        let end = format!(" | {} | {} |", memory("requests"), memory("limits"));
+        let row = page
+            .lines()
+            .find(|line| line.starts_with(&format!("| `{part}` | ")) && line.contains(" MiB"));
+        let row = row.unwrap_or_else(|| panic!("no row {part}"));
+        assert!(row.ends_with(&end), "{row} does not end with{end}");
+    }
+}

@@ -5,6 +5,7 @@ use super::proxy::Proxy;
 use crate::agent::bed::{Host, installed, wait_until};
 use crate::support::servers::api::{Api, MERGE, runtime};
 use crate::support::servers::kubernetes::{ControlPlane, Credentials, Version};
+use crate::support::servers::manifests;
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
 use crate::support::servers::s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
@@ -42,11 +43,7 @@ fn plane(version: Version) -> &'static ControlPlane {
     };
     idle.unwrap_or_else(|| {
         let plane = Box::leak(Box::new(installed(version)));
-        let crd = Command::new(env!("CARGO_BIN_EXE_btfleet"))
-            .arg("crd")
-            .output()
-            .unwrap();
-        plane.admin().apply(&String::from_utf8(crd.stdout).unwrap());
+        plane.admin().apply(&manifests::kernel_header());
         wait_until("KernelHeaders are served", || {
             plane.admin().get(HEADERS).status == 200
         });

@@ -5,9 +5,9 @@ use super::judge;
 use crate::agent::bed::{installed, wait_until};
 use crate::serve::bed::Serving;
 use crate::support::servers::kubernetes::Version;
-use crate::tool::btfleet;
+use crate::support::servers::manifests;
 use btfleet::artifact::{BtfDigest, HeaderDigest};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
@@ -23,10 +23,7 @@ fn pages_of_5000_nodes_and_200_kernels_begin_within_100_ms() {
     let plane = installed(Version::Newest);
     let dir = tempfile::tempdir().unwrap();
     let admin = plane.admin();
-    let crd = btfleet(dir.path()).arg("crd").output().unwrap();
-    let crd: Value = serde_saphyr::from_str(&String::from_utf8_lossy(&crd.stdout)).unwrap();
-    let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-    admin.post(crds, &crd).success();
+    admin.apply(&manifests::kernel_header());
     let said = |n: usize| {
         json!({
             "btfleet.dev/status": "Ready", "btfleet.dev/boot-id": "0b0e2a9c-1111-4222-8333-444455556666",

@@ -11,10 +11,11 @@ use crate::agent::bed::{BEFORE, BOOT, Host, installed, wait_until};
 use crate::serve::bed::Serving;
 use crate::support::fixtures::fixture;
 use crate::support::servers::kubernetes::{ControlPlane, Version};
+use crate::support::servers::manifests;
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
 use crate::support::servers::s3::{ACCESS_KEY, S3Server, SECRET_KEY, Scheme};
-use crate::tool::{Tiny, btfleet, file};
+use crate::tool::{Tiny, file};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,10 +78,7 @@ impl Fleet {
         let dir = tempfile::tempdir().unwrap();
         let s3 = S3Server::start(Scheme::Http);
         let admin = plane.admin();
-        let crd = btfleet(dir.path()).arg("crd").output().unwrap();
-        let crd: Value = serde_saphyr::from_str(&String::from_utf8_lossy(&crd.stdout)).unwrap();
-        let crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
-        admin.post(crds, &crd).success();
+        admin.apply(&manifests::kernel_header());
         admin.delete("/api/v1/nodes/probe").success();
 
         let real = |name: &str| fixture(name).btf;

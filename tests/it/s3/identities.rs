@@ -257,3 +257,43 @@ fn a_proxy_stands_before_the_store_and_not_before_what_gives_the_keys() {
     assert!(!direct.requests().is_empty());
     assert_eq!(proxy.requests().len(), asked.len());
 }
+
+#[test]
+fn an_instance_is_asked_for_the_region_past_any_proxy() {
+    let dir = tempfile::tempdir().unwrap();
+    let metadata = FaultyS3::start(|request| match request.path.as_str() {
+        "/latest/api/token" => {
+            let lasts = ("x-aws-ec2-metadata-token-ttl-seconds", "21600".into());
+            Answer::Plain(200, vec![lasts], b"session".to_vec())
+        }
+        "/latest/meta-data/placement/region" => Answer::Plain(200, vec![], b"eu-moon-7".to_vec()),
+        _ => Answer::Plain(404, vec![], vec![]),
+    });
+    let (http, https) = (
+        FaultyS3::start(|_| Answer::Plain(502, vec![], vec![])),
+        FaultyS3::start(|_| Answer::Plain(403, vec![], vec![])),
+    );
+    let mut command = btfleet(dir.path());
+    command
+        .env_remove("AWS_EC2_METADATA_DISABLED")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.url())
+        .env("AWS_ACCESS_KEY_ID", ACCESS)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET)
+        .env("HTTP_PROXY", http.url())
+        .env("HTTPS_PROXY", https.url())
+        .args(["kernels", "--store", "s3://bucket/p"]);
+    let out = command.output().unwrap();
+    assert!(!out.status.success());
+    let paths: Vec<String> = metadata.requests().into_iter().map(|r| r.path).collect();
+    let region = "/latest/meta-data/placement/region".to_owned();
+    assert!(paths.contains(&region), "{paths:?}: {}", text(&out.stderr));
+    let asked = http.requests();
+    assert!(asked.is_empty(), "{asked:?}");
+    // The bucket in that region is what the other proxy is asked for.
+    let asked = https.requests();
+    assert!(!asked.is_empty(), "{}", text(&out.stderr));
+    for request in asked {
+        assert_eq!(request.method, "CONNECT");
+        assert_eq!(request.path, "bucket.s3.eu-moon-7.amazonaws.com:443");
+    }
+}

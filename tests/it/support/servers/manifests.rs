@@ -12,6 +12,11 @@ pub fn policies() -> String {
     policies_of(&install())
 }
 
+/// The definition of KernelHeader.
+pub fn kernel_header() -> String {
+    of_kinds(&install(), &["CustomResourceDefinition"])
+}
+
 /// All of it.
 pub fn install() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/install.yaml");
