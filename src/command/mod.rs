@@ -28,6 +28,8 @@ mod input;
 #[cfg(feature = "cluster")]
 mod inventory;
 mod kernels;
+#[cfg(feature = "cluster")]
+mod memory;
 mod minimize;
 mod mirror;
 mod name;

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn run(args: &cli::Serve) -> Result<ExitCode> {
     super::agent::log(&args.log);
+    super::memory::give_back_large_pieces();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(4)

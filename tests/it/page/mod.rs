@@ -3,6 +3,7 @@
 mod browser;
 mod fleet;
 mod large;
+mod search;
 mod troubles;
 
 use self::browser::Browser;

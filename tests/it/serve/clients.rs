@@ -7,7 +7,7 @@ use crate::support::fixtures::{X86_64, fixture};
 use crate::tool::{file, succeed};
 use btfleet::artifact::BtfDigest;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 /// Reads until the other side ends it; how long that took, and what came.
@@ -80,6 +80,51 @@ fn who_does_not_read_is_cut_off_and_its_blob_let_go() {
         assert!(to_the_end(stream).1.len() < btf.len());
     }
     assert_eq!(server.get(&path).body.len(), btf.len());
+}
+
+#[test]
+fn who_has_nothing_more_to_say_gets_its_answer_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let btf = fixture(X86_64).btf;
+    file(dir.path(), "k.btf", &btf);
+    succeed(dir.path(), ["publish", "k.btf"]);
+    let server = Serving::of_folder(&dir.path().join("btfleet-store"), &[]);
+    let path = format!("/v1/kernels/{}/vmlinux.btf", BtfDigest::of(&btf));
+    let mut stream = server.connect();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert!(answer(&to_the_end(&mut stream).1).body == btf);
+}
+
+#[test]
+fn memory_that_making_a_header_took_is_given_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let btf = fixture(X86_64).btf;
+    file(dir.path(), "k.btf", &btf);
+    succeed(dir.path(), ["publish", "k.btf"]);
+    let server = Serving::of_folder(&dir.path().join("btfleet-store"), &[]);
+    let path = format!("/v1/kernels/{}/vmlinux.h", BtfDigest::of(&btf));
+    for coding in ["identity", "zstd"] {
+        let got = server.with(&path, &[("Accept-Encoding", coding)]);
+        assert_eq!(got.status, 200);
+    }
+    let held = || {
+        let held = server.metric("btfleet_serve_held_bytes");
+        (held > btf.len() as f64).then_some(held as u64 >> 10)
+    };
+    wait_until("what is held is counted", || held().is_some());
+    let own = || {
+        let pid = server.process.pid().unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("RssAnon:"));
+        let kib = line.unwrap().trim().trim_end_matches(" kB").parse::<u64>();
+        kib.unwrap()
+    };
+    let (own, held) = (own(), held().unwrap());
+    println!("{own} KiB, of which blobs {held}");
+    // Blobs, and what the program itself has; kept, it would be 6 MiB more.
+    assert!(own < held + (4 << 10), "{own} KiB, of which blobs {held}");
 }
 
 #[test]
