@@ -1,5 +1,6 @@
 //! `btfleet dump`.
 
+use super::apart::Apart;
 use super::input::{self, Input};
 use super::note;
 use super::output::Output;
@@ -46,10 +47,14 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
 fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
     keep_memory();
     let out = Output::new(args.output.as_deref())?;
+    let apart = Apart::from_here();
     thread::scope(|s| {
-        let blob: &[u8] = &input.btf;
-        let hasher = args.digests.then(|| s.spawn(|| BtfDigest::of(blob)));
-        let (out, header) = with_btf(input, base, |btf| write_all(btf, out, args.digests))?;
+        let hash = || {
+            apart.go();
+            BtfDigest::of(&input.btf)
+        };
+        let hasher = args.digests.then(|| s.spawn(hash));
+        let (out, header) = with_btf(input, base, |btf| write_all(btf, out, args.digests, &apart))?;
         let btf = hasher.map(|h| h.join().expect("hashing does not panic"));
         out.finish()?;
         if let (Some(btf), Some(header)) = (btf, header) {
@@ -62,7 +67,12 @@ fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCod
 }
 
 /// Writes the header of everything, and hashes it if that is wanted.
-fn write_all(btf: &Btf<'_>, mut out: Output, hash: bool) -> Result<(Output, Option<HeaderDigest>)> {
+fn write_all(
+    btf: &Btf<'_>,
+    mut out: Output,
+    hash: bool,
+    apart: &Apart,
+) -> Result<(Output, Option<HeaderDigest>)> {
     // What is seen at once is written only when there is no error to come.
     let (hidden, mut later) = (out.is_hidden(), Vec::new());
     let mut parts = hash.then(Parts::default);
@@ -77,10 +87,13 @@ fn write_all(btf: &Btf<'_>, mut out: Output, hash: bool) -> Result<(Output, Opti
             false => later.extend_from_slice(text),
         }
     };
-    let writing = Writing::new(btf, take).context(NO_HEADER)?;
+    let writing = Writing::new(btf, take, &|| apart.go()).context(NO_HEADER)?;
     thread::scope(|s| {
         // Where no second thread can be had, one does as well.
-        let _ = thread::Builder::new().spawn_scoped(s, || writing.help());
+        let _ = thread::Builder::new().spawn_scoped(s, || {
+            apart.go();
+            writing.help();
+        });
         writing.help();
     });
     let _ = writing.finish().context(NO_HEADER)?;

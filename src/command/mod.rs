@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
+mod apart;
 mod check;
 #[cfg(feature = "cluster")]
 mod cleanup;

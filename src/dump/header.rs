@@ -17,19 +17,24 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Plans the header of a BTF that stands alone.
-    pub fn new(btf: &Btf<'_>) -> Result<Plan, Error> {
+    /// Plans the header of a BTF. `started` is what a thread that is started for this does first.
+    pub fn new(btf: &Btf<'_>, started: &(dyn Fn() + Sync)) -> Result<Plan, Error> {
         match btf.base() {
-            None => Plan::with(btf, Defs::new(btf)?, None),
+            None => Plan::with(btf, Defs::new(btf)?, None, started),
             Some(base) => {
-                let base = Plan::new(base)?;
+                let base = Plan::new(base, started)?;
                 let defs = Defs::on_base(&base.defs, btf)?;
-                Plan::with(btf, defs, Some(&base.naming))
+                Plan::with(btf, defs, Some(&base.naming), started)
             }
         }
     }
 
-    fn with(btf: &Btf<'_>, mut defs: Defs, base: Option<&Naming>) -> Result<Plan, Error> {
+    fn with(
+        btf: &Btf<'_>,
+        mut defs: Defs,
+        base: Option<&Naming>,
+        started: &(dyn Fn() + Sync),
+    ) -> Result<Plan, Error> {
         let names = Entries::new(&defs);
         let roots = defs.named.iter().filter(|n| !n.is_enum());
         let roots: Vec<Slot> = roots.map(Named::slot).collect();
@@ -38,7 +43,11 @@ impl Plan {
         // Neither needs the other.
         let (mut naming, survey) = thread::scope(|s| {
             let enter = || naming::enter(btf, &names, given.clone());
-            let helper = thread::Builder::new().spawn_scoped(s, enter).ok();
+            let helper = move || {
+                started();
+                enter()
+            };
+            let helper = thread::Builder::new().spawn_scoped(s, helper).ok();
             let survey = Survey::new(btf, &mut defs);
             let naming = match helper.map(ScopedJoinHandle::join) {
                 Some(done) => done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),

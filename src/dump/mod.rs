@@ -46,7 +46,7 @@ pub const GENERATOR: u32 = 1;
 /// # Errors
 /// A type that C cannot express, such as a record that holds itself: which, and at which byte.
 pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
-    let draft = Draft::of_all(btf, Plan::new(btf)?);
+    let draft = Draft::of_all(btf, Plan::new(btf, &|| ())?);
     text_of(draft)
 }
 
@@ -64,7 +64,7 @@ fn text_of(draft: Draft<'_>) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// As [`header()`], and a name that no type has.
 pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
-    let mut plan = Plan::new(btf)?;
+    let mut plan = Plan::new(btf, &|| ())?;
     plan.narrow(btf, names)?;
     text_of(Draft::of_some(btf, plan))
 }

@@ -53,12 +53,18 @@ struct Taker<T> {
 
 impl<'b, T: FnMut(&[u8])> Writing<'b, T> {
     /// Decides what the header of `btf` holds. `take` will be given its text in parts, by one thread at a
-    /// time.
+    /// time. `started` is what a thread that is started for this does first: a program may want a say in where
+    /// it runs.
     ///
     /// # Errors
     /// As [`header()`](super::header()).
-    pub fn new(btf: &'b Btf<'b>, take: T) -> Result<Writing<'b, T>, Error> {
-        Ok(Writing::of(Draft::of_all(btf, Plan::new(btf)?), take))
+    pub fn new(
+        btf: &'b Btf<'b>,
+        take: T,
+        started: &(dyn Fn() + Sync),
+    ) -> Result<Writing<'b, T>, Error> {
+        let plan = Plan::new(btf, started)?;
+        Ok(Writing::of(Draft::of_all(btf, plan), take))
     }
 
     pub(super) fn of(draft: Draft<'b>, take: T) -> Writing<'b, T> {

@@ -30,7 +30,7 @@ fn by(threads: usize, blob: &[u8]) -> Result<(String, usize), String> {
         text.extend_from_slice(part);
         parts += 1;
     };
-    let writing = Writing::new(&btf, take).map_err(|e| e.to_string())?;
+    let writing = Writing::new(&btf, take, &|| ()).map_err(|e| e.to_string())?;
     thread::scope(|s| {
         for _ in 1..threads {
             s.spawn(|| writing.help());
