@@ -51,6 +51,8 @@ if [ -z "${BTFLEET:-}" ]; then
   hack/dist.sh
   BTFLEET=$(hack/dist.sh --path)
 fi
+# The links to it are elsewhere.
+BTFLEET=$(realpath "$BTFLEET")
 export BTFLEET
 ln -s "$BTFLEET" "$BED/bin/kubectl-btfleet"
 $here/next.sh "$BED/bin/next"
