@@ -15,7 +15,6 @@ fi
 hack/need.sh dist
 flags=(
   -C target-feature=+crt-static
-  -C "link-arg=-Wl,-T,$PWD/hack/dist.ld"
   # A program that may lie anywhere has 33,000 places to be set right at its start: a bit for each instead of 24 bytes.
   -C link-arg=-Wl,-z,pack-relative-relocs
   # The same bytes wherever it is built.
