@@ -74,6 +74,10 @@ image: ## the images of an installation as archives in $(TARGET)/images, without
 image-check: ## build the shipped binary twice, in two folders, and compare the bytes
 	@hack/image-check.sh
 
+.PHONY: arm64
+arm64: ## the shipped binary and image for arm64, built here and tried under QEMU (as root)
+	@hack/arm64.sh
+
 .PHONY: krew
 krew: dist ## the kubectl plugin as krew installs it: KREW=target/krew
 	@hack/krew.sh $(or $(KREW),$(TARGET)/krew) "$$(hack/dist.sh --path)"

@@ -1,13 +1,17 @@
 #!/usr/bin/env bash
-# `make dist`: the binary that ships, and beside it (.cdx.json) what it is made of. With --path it only says where it is.
+# hack/dist.sh [--path] [TARGET]: the binary that ships, and beside it (.cdx.json) what it is made of, for this machine or
+# for another target that rustc and a C compiler know. With --path it only says where it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# --target, though it is this machine's own: without it the flags would reach procedural macros
-# and build scripts too, and the former cannot be linked statically.
-host=$(rustc -vV | sed -n 's/^host: //p')
-binary=${CARGO_TARGET_DIR:-target}/$host/dist/btfleet
+path=
 if [ "${1:-}" = --path ]; then
+  path=yes
+  shift
+fi
+target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
+binary=${CARGO_TARGET_DIR:-target}/$target/dist/btfleet
+if [ -n "$path" ]; then
   echo "$binary"
   exit
 fi
@@ -17,13 +21,18 @@ flags=(
   -C target-feature=+crt-static
   # A program that may lie anywhere has 33,000 places to be set right at its start: a bit for each instead of 24 bytes.
   -C link-arg=-Wl,-z,pack-relative-relocs
+  # Only this linker can tell one file's unwinding tables from another's.
+  -C link-arg=-fuse-ld=bfd
+  -C link-arg=-Wl,-T,hack/dist.ld
   # The same bytes wherever it is built.
   "--remap-path-prefix=$PWD=/btfleet"
   "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 )
 printf -v list "'%s', " "${flags[@]}"
-cargo build --profile dist --target "$host" --bin btfleet --config "target.$host.rustflags=[${list%, }]"
-case $host in
+# --target, though it may be this machine's own: without it the flags would reach procedural macros
+# and build scripts too, and the former cannot be linked statically.
+cargo build --profile dist --target "$target" --bin btfleet --config "target.$target.rustflags=[${list%, }]"
+case $target in
   *-linux-*)
     # The loader's name is in every dynamic executable and in no static one.
     if readelf -lW "$binary" | grep -q 'INTERP'; then
@@ -32,5 +41,5 @@ case $host in
     fi
     ;;
 esac
-hack/sbom.sh >"$binary.cdx.json"
+hack/sbom.sh "$target" >"$binary.cdx.json"
 echo "$binary ($(du -h --apparent-size "$binary" | cut -f1)), static"

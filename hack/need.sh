@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|e2e}…
+# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|arm64|e2e}…
 # Debian and Ubuntu: by apt-get, as root or with a sudo that asks for no password. Elsewhere, or
 # without those rights, it says in one message what is missing and exits with 1.
 set -euo pipefail
@@ -158,6 +158,19 @@ for_image() {
   need git have git # the time of the commit is the image's
 }
 
+# From another machine.
+for_arm64() {
+  need gcc-aarch64-linux-gnu have aarch64-linux-gnu-gcc
+  need libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/lib/libc.a
+  need qemu-user-static have qemu-aarch64-static
+  need zstd have zstd
+  local target=aarch64-unknown-linux-gnu
+  if [ ! -e "$(rustc --print target-libdir --target $target)" ] && ! rustup target add $target; then
+    echo "rustc has no standard library for $target, and rustup could not add it" >&2
+    exit 1
+  fi
+}
+
 for_e2e() {
   for_image
   need containerd have containerd
@@ -206,8 +219,8 @@ install_packages() {
 cargo_is_there
 for task in "$@"; do
   case $task in
-    run | test | libbpf | bench | serve | fuzz | dist | image | e2e) "for_$task" ;;
-    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|e2e}…" >&2; exit 2 ;;
+    run | test | libbpf | bench | serve | fuzz | dist | image | arm64 | e2e) "for_$task" ;;
+    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|arm64|e2e}…" >&2; exit 2 ;;
   esac
 done
 [ ${#packages[@]} = 0 ] || install_packages

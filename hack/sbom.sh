@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# hack/sbom.sh: what the shipped binary is made of, as CycloneDX: every crate that is compiled into it for this machine's
-# target, with its checksum from Cargo.lock. The same commit gives the same bytes.
+# hack/sbom.sh [TARGET]: what the shipped binary is made of, as CycloneDX: every crate that is compiled into it for that
+# target, or for this machine's, with its checksum from Cargo.lock. The same commit gives the same bytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-host=$(rustc -vV | sed -n 's/^host: //p')
+target=${1:-$(rustc -vV | sed -n 's/^host: //p')}
 # {p} is "NAME vVERSION (…)"; procedural macros run at build time and are no part of the program.
-cargo tree --locked --target "$host" --edges normal,no-proc-macro --prefix none --no-dedupe --format '{p}|{l}' |
+cargo tree --locked --target "$target" --edges normal,no-proc-macro --prefix none --no-dedupe --format '{p}|{l}' |
   sed -E 's/^([^ ]+) v([^ |]+)[^|]*\|/\1|\2|/' | sort -u |
   jq --raw-input --slurp --rawfile lock Cargo.lock '
     ($lock | [splits("\\[\\[package\\]\\]\n")

@@ -6,6 +6,8 @@ server=app.kubernetes.io/name=btfleet,app.kubernetes.io/component
 
 story() {
   chapter 'Install'
+  claim 'the image is smaller than 15 MB' small
+  claim 'the program in it tells an error in words, also where a backtrace is wanted' in_words
   claim 'the cluster has a default StorageClass, and the namespace enforces Pod Security "restricted"' prepare
   claim 'helm installs with no value set' install
   claim 'both Nodes say Ready, with the digests of this very kernel, header, boot and release' nodes_say
@@ -83,6 +85,18 @@ spec:
 YAML
   kubectl create namespace $namespace
   run kubectl label namespace $namespace pod-security.kubernetes.io/enforce=restricted
+}
+
+small() {
+  run ls -l "$BED/images/btfleet.tar"
+  [ "$(stat -c %s "$BED/images/btfleet.tar")" -lt 15000000 ]
+}
+
+# Without its unwinding tables (hack/dist.ld) it could abort instead.
+in_words() {
+  local status=0
+  run env RUST_BACKTRACE=1 "$BTFLEET" dump /etc/os-release || status=$?
+  [ "$status" = 1 ]
 }
 
 install() {
