@@ -2,6 +2,7 @@
 
 use super::apart::Apart;
 use super::input::{self, Input};
+use super::memory;
 use super::note;
 use super::output::Output;
 use crate::cli::{Dump, DumpFormat};
@@ -11,13 +12,13 @@ use btfleet::btf::{Btf, relocate};
 use btfleet::dump::{Writing, header_for};
 use btfleet::relo::json;
 use std::borrow::Cow;
-use std::hint::black_box;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
 
 pub fn run(args: &Dump) -> Result<ExitCode> {
+    memory::keep_all();
     let path = match (&args.module, &args.input) {
         (Some(module), _) => input::module_path(module)?,
         (None, Some(input)) => input.clone(),
@@ -45,7 +46,6 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
 /// The header of everything, on two threads: one hashes the input while that is parsed and planned, then both
 /// write pieces of the header, which whoever is free hashes and puts out in order.
 fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
-    keep_memory();
     let out = Output::new(args.output.as_deref())?;
     let apart = Apart::from_here();
     thread::scope(|s| {
@@ -100,13 +100,6 @@ fn write_all(
     let written = written.and_then(|()| out.write_all(&later));
     written.with_context(|| out.trouble())?;
     Ok((out, parts.map(HeaderDigest::of_parts)))
-}
-
-/// The C library gives large allocations pages of their own and takes them back at once, with an interrupt
-/// to the other processor each time; once it has seen a larger one go it keeps what it has.
-fn keep_memory() {
-    const LARGER: usize = 30 << 20;
-    drop(black_box(Vec::<u8>::with_capacity(LARGER)));
 }
 
 const NO_HEADER: &str = "no header can be made of it";

@@ -29,7 +29,6 @@ mod input;
 #[cfg(feature = "cluster")]
 mod inventory;
 mod kernels;
-#[cfg(feature = "cluster")]
 mod memory;
 mod minimize;
 mod mirror;
