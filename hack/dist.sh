@@ -19,8 +19,9 @@ fi
 hack/need.sh dist
 flags=(
   -C target-feature=+crt-static
-  # A program that may lie anywhere has 33,000 places to be set right at its start: a bit for each instead of 24 bytes.
-  -C link-arg=-Wl,-z,pack-relative-relocs
+  # At a fixed place in memory, as Go's programs lie: otherwise 33,000 places are to be set right at each start, in memory
+  # that is then this process's own.
+  -C relocation-model=static
   # Only this linker can tell one file's unwinding tables from another's.
   -C link-arg=-fuse-ld=bfd
   -C link-arg=-Wl,-T,hack/dist.ld
