@@ -540,9 +540,14 @@ left() {
   kubectl get roles,rolebindings -n default -o name | grep -i btfleet || true
 }
 
-uninstall() {
+# helm does not wait for the pods that its Deployments leave behind.
+remove() {
   run helm uninstall $release -n $namespace --wait --timeout 4m
   until_true 60 'all pods are gone' eval '[ -z "$(kubectl -n '$namespace' get pods -o name)" ]'
+}
+
+uninstall() {
+  remove
   ours delete pvc btf-of-the-node >/dev/null # ours, not the chart's
   note 'what is left:'
   run left
@@ -565,7 +570,7 @@ again() {
 
 # Without cleanup.keepRefs, the default, the store goes too.
 to_the_end() {
-  run helm uninstall $release -n $namespace --wait --timeout 4m
+  remove
   until_true 60 'the claim is gone' eval '[ -z "$(kubectl -n '$namespace' get pvc -o name)" ]'
   equal 'what is left' "$(left)" customresourcedefinition.apiextensions.k8s.io/kernelheaders.btfleet.dev
   equal 'keys on Nodes' "$(our_keys | grep -c 'btfleet.dev/' || true)" 0
