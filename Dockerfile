@@ -1,5 +1,6 @@
 # The image that runs on every node: one static binary, the certificate authorities that TLS trusts, what the binary is
-# made of, and nothing else. For amd64 and arm64, each built on a machine of its kind (or one that emulates it):
+# made of, and nothing else. For amd64 and arm64, each built on a machine of its kind or one that emulates it (without a
+# registry, and across: `make image`, `make arm64`):
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) .
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
