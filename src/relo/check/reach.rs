@@ -194,16 +194,9 @@ impl Walk<'_, '_, '_> {
                 _ => {
                     let ways = branch(&state, insn);
                     if ways.taken {
-                        let jump = match insn.code & 0xf7 {
-                            0x06 => insn.imm,
-                            _ => insn.off.into(),
-                        };
-                        let target = (at as i64)
-                            .saturating_add(i64::from(jump))
-                            .saturating_add(1);
                         let mut state = state.clone();
                         refine(&mut state, insn, true);
-                        if let Ok(target) = usize::try_from(target) {
+                        if let Some(target) = target(at, insn) {
                             self.meet((function, target), state);
                         }
                     }
@@ -286,6 +279,18 @@ impl Walk<'_, '_, '_> {
     }
 }
 
+/// Where a jump leads; `None` if that is before the function.
+fn target(at: usize, insn: Insn) -> Option<usize> {
+    let jump = match insn.code & 0xf7 {
+        0x06 => insn.imm,
+        _ => insn.off.into(),
+    };
+    let target = (at as i64)
+        .saturating_add(i64::from(jump))
+        .saturating_add(1);
+    usize::try_from(target).ok()
+}
+
 /// Where ways meet.
 fn leaders(insns: &[Insn]) -> HashSet<usize> {
     let mut found = HashSet::new();
@@ -295,15 +300,7 @@ fn leaders(insns: &[Insn]) -> HashSet<usize> {
             if insn.code & 0xf7 == CALL {
                 found.insert(at);
             } else if insn.code != EXIT {
-                let jump = if insn.code & 0xf7 == 0x06 {
-                    insn.imm
-                } else {
-                    insn.off.into()
-                };
-                let target = (at as i64)
-                    .saturating_add(i64::from(jump))
-                    .saturating_add(1);
-                found.extend(usize::try_from(target).ok());
+                found.extend(target(at, *insn));
             }
         }
         at += if insn.is_wide() { 2 } else { 1 };
