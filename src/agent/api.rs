@@ -2,7 +2,7 @@
 
 use super::metrics::Metrics;
 use crate::artifact::Owner;
-use crate::cluster::client::{Answer, Refusal, ask};
+use crate::cluster::client::{Refusal, ask, cluster_id};
 use crate::cluster::event::Sending;
 use crate::cluster::node::{FIELD_MANAGER, Keys, Node, patch};
 use async_trait::async_trait;
@@ -77,16 +77,8 @@ impl KubeCluster {
 #[async_trait]
 impl Cluster for KubeCluster {
     async fn id(&self) -> Result<Owner, Refusal> {
-        let request = Request::new("/api/v1/namespaces").get("kube-system", &GetParams::default());
-        let answer = ask::<Uid>(&self.client, request).await;
-        let uid = self.counted("get", "namespaces", answer)?.metadata.uid;
-        uid.parse().map_err(|e| Refusal {
-            what: "GET /api/v1/namespaces/kube-system".to_owned(),
-            answer: Answer::Other,
-            code: None,
-            retry_after: None,
-            problem: format!("its uid cannot be used: {e}; give --cluster-id"),
-        })
+        let counted = |answer| self.counted("get", "namespaces", answer);
+        cluster_id(&self.client, counted, |it: Uid| it.metadata.uid).await
     }
 
     async fn node(&self) -> Result<Node, Refusal> {

@@ -1,6 +1,7 @@
 //! Who asks the cluster: an init container, a person.
 
 use super::{ListFormat, Store, seconds};
+use btfleet::agent::Source;
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
@@ -60,25 +61,8 @@ pub struct Fetch {
     #[arg(value_parser = seconds)]
     pub timeout: std::time::Duration,
 
-    /// The running kernel's BTF.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BTFLEET_BTF",
-        default_value = "/sys/kernel/btf/vmlinux",
-        value_hint = ValueHint::FilePath
-    )]
-    pub btf: PathBuf,
-
-    /// Where the kernel says its boot id and release.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "BTFLEET_PROC",
-        default_value = "/proc",
-        hide = true
-    )]
-    pub proc: PathBuf,
+    #[command(flatten)]
+    pub kernel: RunningKernel,
 
     #[command(flatten)]
     pub cluster: Cluster,
@@ -105,6 +89,40 @@ pub enum FetchMatch {
     /// Of a kernel without BTF also by arch and release, if exactly one kernel has them. That is no proof: two builds
     /// may share a release.
     Release,
+}
+
+/// Where the kernel that runs here is read.
+#[derive(Args, Debug)]
+pub struct RunningKernel {
+    /// The running kernel's BTF.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "BTFLEET_BTF",
+        default_value = "/sys/kernel/btf/vmlinux",
+        value_hint = ValueHint::FilePath
+    )]
+    pub btf: PathBuf,
+
+    /// Where the kernel says its boot id and release.
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "BTFLEET_PROC",
+        default_value = "/proc",
+        hide = true
+    )]
+    pub proc: PathBuf,
+}
+
+impl RunningKernel {
+    /// What reads it.
+    pub fn source(&self) -> Source {
+        Source {
+            btf: self.btf.clone(),
+            proc: self.proc.clone(),
+        }
+    }
 }
 
 /// Which cluster a command reads.

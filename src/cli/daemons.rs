@@ -1,6 +1,6 @@
 //! What runs in the cluster, and what removes it.
 
-use super::{Cluster, Store, TextFormat, seconds};
+use super::{Cluster, RunningKernel, Store, TextFormat, seconds};
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
@@ -21,25 +21,8 @@ pub struct Agent {
     #[arg(long)]
     pub once: bool,
 
-    /// The running kernel's BTF.
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "BTFLEET_BTF",
-        default_value = "/sys/kernel/btf/vmlinux",
-        value_hint = ValueHint::FilePath
-    )]
-    pub btf: PathBuf,
-
-    /// Where the kernel says its boot id and release.
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "BTFLEET_PROC",
-        default_value = "/proc",
-        hide = true
-    )]
-    pub proc: PathBuf,
+    #[command(flatten)]
+    pub kernel: RunningKernel,
 
     /// Answer /livez, /readyz and /metrics on this address, such as [::]:8080.
     #[arg(long, value_name = "ADDRESS", env = "BTFLEET_LISTEN")]

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "cluster")]
 use super::Cluster;
-use super::{ListFormat, S3, Store, TextFormat};
+use super::{ListFormat, S3, Store, TextFormat, Where};
 use clap::{Args, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
@@ -160,11 +160,7 @@ pub struct Get {
     pub name: String,
 
     #[command(flatten)]
-    pub store: Store,
-
-    #[cfg(feature = "cluster")]
-    #[command(flatten)]
-    pub cluster: Cluster,
+    pub at: Where,
 
     #[command(flatten)]
     pub what: What,
@@ -211,11 +207,7 @@ pub struct Diff {
     pub b: String,
 
     #[command(flatten)]
-    pub store: Store,
-
-    #[cfg(feature = "cluster")]
-    #[command(flatten)]
-    pub cluster: Cluster,
+    pub at: Where,
 
     /// What A and B go on from, if they are a module's BTF: given once it is both's, given twice it is first
     /// A's, then B's.
@@ -270,11 +262,7 @@ pub struct Check {
     pub output: CheckFormat,
 
     #[command(flatten)]
-    pub store: Store,
-
-    #[cfg(feature = "cluster")]
-    #[command(flatten)]
-    pub cluster: Cluster,
+    pub at: Where,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -308,11 +296,7 @@ pub struct Minimize {
     pub output: PathBuf,
 
     #[command(flatten)]
-    pub store: Store,
-
-    #[cfg(feature = "cluster")]
-    #[command(flatten)]
-    pub cluster: Cluster,
+    pub at: Where,
 }
 
 /// Copy kernels from one store to another: for a site that cannot reach the first.

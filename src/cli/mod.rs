@@ -91,6 +91,17 @@ impl Store {
     }
 }
 
+/// Where kernels are looked for by name.
+#[derive(Args, Debug)]
+pub struct Where {
+    #[command(flatten)]
+    pub store: Store,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub cluster: Cluster,
+}
+
 /// For the commands that are told which store, or have none.
 #[cfg(feature = "cluster")]
 fn no_default(store: clap::Arg) -> clap::Arg {

@@ -1,7 +1,10 @@
 //! The client of the API server.
 
+use crate::artifact::Owner;
+use kube::api::GetParams;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Request;
 use kube::{Client, Config};
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -182,6 +185,27 @@ pub async fn ask<T: DeserializeOwned>(
             Answer::of(head.status.as_u16()),
             said(head.status.as_u16(), &body),
         )
+    })
+}
+
+/// The cluster's id: the uid of the namespace kube-system. Sends one request; its answer goes through `counted`. What a
+/// namespace without a uid comes to is the caller's to say: `uid` gives the uid of what was decoded.
+///
+/// # Errors
+/// The API server's, or the uid cannot be a cluster's id.
+pub async fn cluster_id<N: DeserializeOwned>(
+    client: &Client,
+    counted: impl FnOnce(Result<N, Refusal>) -> Result<N, Refusal>,
+    uid: impl FnOnce(N) -> String,
+) -> Result<Owner, Refusal> {
+    let request = Request::new("/api/v1/namespaces").get("kube-system", &GetParams::default());
+    let namespace = counted(ask(client, request).await)?;
+    uid(namespace).parse().map_err(|e| Refusal {
+        what: "GET /api/v1/namespaces/kube-system".to_owned(),
+        answer: Answer::Other,
+        code: None,
+        retry_after: None,
+        problem: format!("its uid cannot be used: {e}; give --cluster-id"),
     })
 }
 

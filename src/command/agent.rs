@@ -76,10 +76,7 @@ async fn agent(args: &cli::Agent) -> Result<ExitCode> {
     };
     let client = client::client().await?;
     let parts = Parts {
-        source: Source {
-            btf: args.btf.clone(),
-            proc: args.proc.clone(),
-        },
+        source: args.kernel.source(),
         store: super::open(&args.store).await?,
         cluster: KubeCluster::new(client, &settings.node, metrics.clone()),
         metrics,

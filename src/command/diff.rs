@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub async fn run(args: &Diff) -> Result<ExitCode> {
-    let store = super::open(&args.store).await?;
+    let store = super::open(&args.at.store).await?;
     let (a, b) = (
         side(&*store, args, &args.a).await?,
         side(&*store, args, &args.b).await?,
@@ -68,7 +68,7 @@ async fn side(
     #[cfg(feature = "cluster")]
     if !is_file
         && !is_path
-        && let Some(kernel) = super::fleet::find(&args.cluster, &args.store, word).await?
+        && let Some(kernel) = super::fleet::find(&args.at.cluster, &args.at.store, word).await?
     {
         return Ok(kernel_input(word, kernel.btf().await?));
     }

@@ -3,7 +3,6 @@
 use super::{complain, inventory, note};
 use crate::cli::{Fetch, FetchMatch, FetchSource};
 use anyhow::{Result, bail};
-use btfleet::agent::Source;
 use btfleet::consumer::{
     Address, Error, Fetched, From, Kept, Match, Matched, Origin, Server, Settings, fetch,
 };
@@ -25,10 +24,7 @@ pub async fn run(args: Fetch) -> Result<ExitCode> {
         },
         timeout: args.timeout,
     };
-    let host = Source {
-        btf: args.btf.clone(),
-        proc: args.proc.clone(),
-    };
+    let host = args.kernel.source();
     let origin = origin(&args, &settings).await?;
     let pause = Backoff::new(
         Duration::from_millis(500),

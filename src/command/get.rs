@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 pub async fn run(args: &Get) -> Result<ExitCode> {
     #[cfg(feature = "cluster")]
-    if let Some(kernel) = super::fleet::find(&args.cluster, &args.store, &args.name).await? {
+    if let Some(kernel) = super::fleet::find(&args.at.cluster, &args.at.store, &args.name).await? {
         let generator = args.generator.map(Generator::new).transpose()?;
         let bytes = match (args.what.btf, args.what.manifest) {
             (true, _) => kernel.btf().await?,
@@ -23,7 +23,7 @@ pub async fn run(args: &Get) -> Result<ExitCode> {
         Output::new(args.output.as_deref())?.put(&bytes)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let store = super::open_to_read(&args.store).await?;
+    let store = super::open_to_read(&args.at.store).await?;
     let generator = match args.generator {
         Some(number) => Generator::new(number)?,
         None => Generator::OWN,

@@ -2,7 +2,7 @@
 
 use super::dump::with_btf;
 use super::output::Output;
-use super::sources::{self, Source, Where};
+use super::sources::{self, Source};
 use super::{aside, note, progress};
 use crate::cli::Minimize;
 use anyhow::{Context, Result, bail};
@@ -15,12 +15,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub async fn run(args: &Minimize) -> Result<ExitCode> {
-    let at = Where {
-        store: &args.store,
-        #[cfg(feature = "cluster")]
-        cluster: &args.cluster,
-    };
-    let (programs, sources) = sources::find(&args.inputs, &at).await?;
+    let (programs, sources) = sources::find(&args.inputs, &args.at).await?;
     sources::say(&programs, &sources);
     let places = places(&sources)?;
     let threads = std::thread::available_parallelism().map_or(2, usize::from);

@@ -44,15 +44,8 @@ enum From {
     Cluster(fleet::Kernel),
 }
 
-/// Where kernels are looked for.
-pub struct Where<'a> {
-    pub store: &'a cli::Store,
-    #[cfg(feature = "cluster")]
-    pub cluster: &'a cli::Cluster,
-}
-
 /// Tells objects from kernels, by what is in the files; without a kernel, all of the store or cluster.
-pub async fn find(words: &[String], at: &Where<'_>) -> Result<(Vec<Program>, Vec<Source>)> {
+pub async fn find(words: &[String], at: &cli::Where) -> Result<(Vec<Program>, Vec<Source>)> {
     let (mut programs, mut sources) = (Vec::new(), Vec::new());
     for word in words {
         let path = Path::new(word);
@@ -116,9 +109,9 @@ fn object(path: &Path) -> Result<Option<Program>> {
 }
 
 /// One kernel, by name.
-async fn named(word: &str, at: &Where<'_>) -> Result<Source> {
+async fn named(word: &str, at: &cli::Where) -> Result<Source> {
     #[cfg(feature = "cluster")]
-    if let Some(kernel) = fleet::find(at.cluster, at.store, word).await? {
+    if let Some(kernel) = fleet::find(&at.cluster, &at.store, word).await? {
         return Ok(Source {
             name: Some(word.to_owned()),
             digest: Some(kernel.digest()),
@@ -126,7 +119,7 @@ async fn named(word: &str, at: &Where<'_>) -> Result<Source> {
             ..Source::file(word)
         });
     }
-    let store = super::open_to_read(at.store).await?;
+    let store = super::open_to_read(&at.store).await?;
     match name::find(&*store, word).await? {
         Some(Named::Kernel(btf)) => Ok(Source {
             name: Some(word.to_owned()),
@@ -143,9 +136,9 @@ async fn named(word: &str, at: &Where<'_>) -> Result<Source> {
 }
 
 /// All kernels of the cluster, or of the store.
-async fn all(at: &Where<'_>) -> Result<Vec<Source>> {
+async fn all(at: &cli::Where) -> Result<Vec<Source>> {
     #[cfg(feature = "cluster")]
-    if let Some(kernels) = fleet::all(at.cluster, at.store).await? {
+    if let Some(kernels) = fleet::all(&at.cluster, &at.store).await? {
         if kernels.is_empty() {
             bail!("the cluster has no kernels yet: is the controller running?");
         }
@@ -160,7 +153,7 @@ async fn all(at: &Where<'_>) -> Result<Vec<Source>> {
             };
         return Ok(kernels.into_iter().map(source).collect());
     }
-    let store = super::open_to_read(at.store).await?;
+    let store = super::open_to_read(&at.store).await?;
     let mut kernels: BTreeMap<BtfDigest, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for object in objects(&*store, &Key::new(Stored::BTF)?).await? {
         if let Stored::Btf(btf) = object {

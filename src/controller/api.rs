@@ -2,7 +2,7 @@
 
 use super::metrics::Metrics;
 use crate::artifact::{BtfDigest, Owner};
-use crate::cluster::client::{Answer, Refusal, answer, ask};
+use crate::cluster::client::{Answer, Refusal, answer, ask, cluster_id};
 use crate::cluster::event::Sending;
 use crate::cluster::watch::each;
 use crate::cluster::{KernelHeader, KernelHeaderStatus, Node};
@@ -82,16 +82,9 @@ impl Api {
     /// # Errors
     /// The API server's.
     pub async fn id(&self) -> Result<Owner, Refusal> {
-        let request = Request::new("/api/v1/namespaces").get("kube-system", &GetParams::default());
-        let namespace: Bare = self.ask("get", "namespaces", request).await?;
-        let uid = namespace.metadata.uid.unwrap_or_default();
-        uid.parse().map_err(|e| Refusal {
-            what: "GET /api/v1/namespaces/kube-system".to_owned(),
-            answer: Answer::Other,
-            code: None,
-            retry_after: None,
-            problem: format!("its uid cannot be used: {e}; give --cluster-id"),
-        })
+        let counted = |answer| self.counted("get", "namespaces", answer);
+        let uid = |it: Bare| it.metadata.uid.unwrap_or_default();
+        cluster_id(&self.client, counted, uid).await
     }
 
     /// A KernelHeader as it is now; `None` if there is none.

@@ -17,6 +17,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod patient;
+mod respond;
 mod routes;
 mod tls;
 mod types;

@@ -5,7 +5,7 @@ mod text;
 
 use super::dump::with_btf;
 use super::input::Input;
-use super::sources::{self, Program, Source, Where};
+use super::sources::{self, Program, Source};
 use super::{aside, complain, progress};
 use crate::cli::{Check, CheckFormat};
 use anyhow::{Context, Result, bail};
@@ -17,12 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 pub async fn run(args: &Check) -> Result<ExitCode> {
-    let at = Where {
-        store: &args.store,
-        #[cfg(feature = "cluster")]
-        cluster: &args.cluster,
-    };
-    let (programs, sources) = sources::find(&args.inputs, &at).await?;
+    let (programs, sources) = sources::find(&args.inputs, &args.at).await?;
     selectable(&args.programs, &programs)?;
     sources::say(&programs, &sources);
     let report = CheckReport::new(all(programs, sources, &args.programs).await);

@@ -1,12 +1,12 @@
 //! Real API servers with the shipped RBAC and policies, and hosts whose agents run as processes with the
 //! tokens that pods on those nodes get.
 
-use super::proxy::Proxy;
 use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{ControlPlane, Credentials, Version};
 use crate::support::servers::manifests;
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
+use crate::support::servers::proxy::Proxy;
 use crate::support::servers::s3::{ACCESS_KEY, BUCKET, REGION, S3Server, SECRET_KEY};
 use crate::tool::{btfleet, file, small_kernel, snapshot};
 use serde_json::{Value, json};
@@ -118,7 +118,7 @@ impl<'p> Host<'p> {
 
     /// From now on its agent's requests go through a proxy of its own.
     pub fn through_a_proxy(mut self) -> Self {
-        let proxy = Proxy::new(self.plane.with_token(&self.token));
+        let proxy = Proxy::new(&self.plane.with_token(&self.token));
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{"name": "test", "cluster": {"server": proxy.url()}}],

@@ -1,8 +1,8 @@
 //! Answers that go wrong, on the way to a real API server.
 
 use super::bed::{Host, wait_until};
-use super::proxy::Fate;
 use crate::support::servers::kubernetes::Version;
+use crate::support::servers::proxy::Fate;
 use std::time::{Duration, Instant};
 
 /// The first request of this method and kind gets this fate.

@@ -11,4 +11,3 @@ mod listing;
 mod memory;
 mod mends;
 mod people;
-pub mod proxy;

@@ -4,6 +4,7 @@ use super::bed::{BEFORE, Host, RELEASE};
 use crate::support::servers::api::MERGE;
 use crate::support::servers::kubernetes::{Credentials, Version};
 use crate::support::servers::manifests;
+use crate::support::servers::proxy::{Fate, Proxy};
 use crate::tool::btfleet;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -246,7 +247,7 @@ fn as_kubectls_plugin_it_is_called_so_and_completes_names() {
 /// `btfleet serve` of a host's store, and a kubeconfig by which its Service is reached as through an API server.
 struct Served {
     _serve: crate::support::servers::process::Process,
-    _proxy: super::proxy::Proxy,
+    _proxy: Proxy,
     kubeconfig: std::path::PathBuf,
 }
 
@@ -272,11 +273,11 @@ fn served(host: &Host) -> Served {
     let services = "/api/v1/namespaces/btfleet/services";
     let answer = host.plane.admin().post(services, &service);
     assert!(answer.status == 201 || answer.status == 409, "{answer:?}");
-    let proxy = super::proxy::Proxy::new(host.plane.admin());
+    let proxy = Proxy::new(&host.plane.admin());
     proxy.plan(
         move |asked| match asked.contains("/services/http:btfleet:http/proxy/") {
-            true => super::proxy::Fate::ToServer(address),
-            false => super::proxy::Fate::Through,
+            true => Fate::ToServer(address),
+            false => Fate::Through,
         },
     );
     let config = json!({

@@ -1,13 +1,13 @@
 //! API servers with everything installed, which a test has for itself while it runs; Nodes as agents would leave
 //! them; controllers as processes, and within the test.
 
-use super::proxy::Proxy;
 use crate::agent::bed::{Host, installed, wait_until};
 use crate::support::servers::api::{Api, MERGE, runtime};
 use crate::support::servers::kubernetes::{ControlPlane, Credentials, Version};
 use crate::support::servers::manifests;
 use crate::support::servers::port;
 use crate::support::servers::process::Process;
+use crate::support::servers::proxy::Proxy;
 use crate::support::servers::s3::{ACCESS_KEY, REGION, S3Server, SECRET_KEY};
 use crate::support::stores::{new_place, options};
 use crate::tool::{file, small_kernel};

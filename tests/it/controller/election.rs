@@ -2,8 +2,8 @@
 
 use super::bed::{Bed, Controller, kernel, runs};
 use crate::agent::bed::wait_until;
-use crate::agent::proxy::Fate;
 use crate::support::servers::kubernetes::Version;
+use crate::support::servers::proxy::Fate;
 use std::time::{Duration, Instant};
 
 fn leads(controller: &Controller) -> bool {

@@ -3,8 +3,8 @@
 use super::bed::{Bed, kernel};
 use super::inside::Inside;
 use crate::agent::bed::wait_until;
-use crate::agent::proxy::Fate;
 use crate::support::servers::kubernetes::Version;
+use crate::support::servers::proxy::Fate;
 use btfleet::controller::collect::Mode;
 use btfleet::store::Kernel;
 use std::sync::{Arc, Mutex};

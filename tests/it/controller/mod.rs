@@ -10,5 +10,4 @@ mod inside;
 mod invariants;
 mod inventory;
 mod operations;
-mod proxy;
 mod verification;

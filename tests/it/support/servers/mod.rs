@@ -11,6 +11,7 @@ pub mod kubernetes;
 pub mod manifests;
 pub mod port;
 pub mod process;
+pub mod proxy;
 pub mod s3;
 pub mod s3s;
 

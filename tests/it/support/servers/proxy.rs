@@ -1,15 +1,17 @@
-//! A way to an API server on which requests are counted and answers go wrong.
+//! A way to an API server on which requests are counted, answers go wrong and watches are cut.
 
-use crate::support::servers::api::Api;
+use super::api::{Api, runtime};
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// What happens to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub enum Fate {
     Status(u16, u64),
     /// It is never answered.
     Hang,
-    /// It goes through, and is never answered.
+    /// It goes through, and its answer ends in the middle.
     LostReply,
     /// It goes to a server in the cluster, as the API server's own proxy sends it on: what follows `/proxy`.
     ToServer(SocketAddr),
@@ -38,31 +40,30 @@ struct State {
 pub struct Proxy {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
-    // Ends with it.
-    _runtime: Runtime,
+    cut: watch::Sender<()>,
+    serving: JoinHandle<()>,
 }
 
 impl Proxy {
     /// Asks as somebody.
-    pub fn new(who: Api) -> Proxy {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+    pub fn new(who: &Api) -> Proxy {
         let state: Arc<Mutex<State>> = Arc::default();
-        let shared = state.clone();
+        let (cut, _) = watch::channel(());
+        let (shared, client, cutter) = (state.clone(), who.client(), cut.clone());
         let app = Router::new().fallback(move |request: Request| {
-            let (who, state) = (who.clone(), shared.clone());
-            async move { answer(who, &state, request).await }
+            let (client, state, cut) = (client.clone(), shared.clone(), cutter.subscribe());
+            async move { answer(client, &state, cut, request).await }
         });
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime()
+            .block_on(TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(async move { axum::serve(listener, app).await });
+        let serving = runtime().spawn(async move { axum::serve(listener, app).await.unwrap() });
         Proxy {
             address,
             state,
-            _runtime: runtime,
+            cut,
+            serving,
         }
     }
 
@@ -82,12 +83,28 @@ impl Proxy {
         *self.state.lock().unwrap() = State::default();
     }
 
+    /// Every answer that is under way ends in the middle.
+    pub fn cut(&self) {
+        self.cut.send_replace(());
+    }
+
     pub fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
 }
 
-async fn answer(who: Api, state: &Mutex<State>, request: Request) -> Response {
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+async fn answer(
+    client: kube::Client,
+    state: &Mutex<State>,
+    mut cut: watch::Receiver<()>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let asked = format!("{} {}", head.method, head.uri.path());
     let fate = {
@@ -113,29 +130,43 @@ async fn answer(who: Api, state: &Mutex<State>, request: Request) -> Response {
         }
     }
     let body = to_bytes(body, 1 << 20).await.unwrap().to_vec();
-    let kind = head.headers.get("content-type");
-    let kind = kind
-        .map_or("application/json", |v| v.to_str().unwrap())
-        .to_owned();
-    let path = head.uri.path_and_query().unwrap().to_string();
-    let method = head.method.to_string();
-    let sent = tokio::task::spawn_blocking(move || who.try_send(&method, &path, &kind, body));
-    let sent = sent.await.unwrap();
+    let mut sent = axum::http::Request::builder()
+        .method(head.method)
+        .uri(head.uri.path_and_query().unwrap().to_string());
+    for name in ["content-type", "accept"] {
+        if let Some(value) = head.headers.get(name) {
+            sent = sent.header(name, value);
+        }
+    }
+    let sent = sent.body(kube::client::Body::from(body)).unwrap();
+    let answer = match client.send(sent).await {
+        Ok(answer) => answer,
+        Err(e) => return (StatusCode::BAD_GATEWAY, e.to_string()).into_response(),
+    };
+    let (head, body) = answer.into_parts();
     if fate == Fate::LostReply {
-        std::future::pending::<()>().await;
+        let broken =
+            futures::stream::once(async { Err::<Vec<u8>, _>(std::io::Error::other("cut")) });
+        return Response::new(Body::from_stream(broken));
     }
-    match sent {
-        Ok(answer) => Response::builder()
-            .status(answer.status)
-            .header("content-type", "application/json")
-            .body(Body::from(answer.body.to_string()))
-            .unwrap(),
-        Err(e) => (StatusCode::BAD_GATEWAY, e.to_string()).into_response(),
+    let until = async move {
+        let _ = cut.changed().await;
+    };
+    let body = Body::new(body)
+        .into_data_stream()
+        .take_until(Box::pin(until));
+    let mut response = Response::new(Body::from_stream(body));
+    *response.status_mut() = head.status;
+    for name in ["content-type", "retry-after"] {
+        if let Some(value) = head.headers.get(name) {
+            response.headers_mut().insert(name, value.clone());
+        }
     }
+    response
 }
 
 /// Sends a request on as the API server's proxy of Services does.
-pub async fn to_server(address: SocketAddr, path: &str) -> Response {
+async fn to_server(address: SocketAddr, path: &str) -> Response {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let (_, path) = path.split_once("/proxy").unwrap();
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
