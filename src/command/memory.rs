@@ -56,7 +56,9 @@ mod glibc {
         drop(whole);
         // What lies before the first large page is never used; it ends early, since the allocator writes behind it, and
         // where a small page is in use there is no large one.
-        mem::forget(black_box(Vec::<u8>::with_capacity(before.saturating_sub(SMALL))));
+        mem::forget(black_box(Vec::<u8>::with_capacity(
+            before.saturating_sub(SMALL),
+        )));
         // SAFETY: advice of this kind changes no byte of memory, whosever it is.
         #[allow(unsafe_code)]
         let _ = unsafe { madvise(start.cast(), HEAP, Advice::LinuxHugepage) };
