@@ -41,7 +41,7 @@ test-libbpf: ## our CO-RE verdicts beside libbpf's own
 
 .PHONY: model
 model: ## search the model of collection with larger bounds than `make test` does
-	BTFLEET_MODEL=large cargo test $(CARGOFLAGS) --no-default-features --features cli --test it -- collection --nocapture
+	BTFLEET_MODEL=large cargo test $(CARGOFLAGS) --test it -- collection --nocapture
 
 .PHONY: bench
 bench: dist ## our time and memory beside bpftool's and libbpf's: BENCH_RUNS=31

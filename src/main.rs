@@ -4,7 +4,7 @@
 mod cli;
 mod command;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -38,10 +38,10 @@ fn main() -> ExitCode {
 
 /// The command line. As kubectl's plugin the program is called as people call it then.
 fn parse(is_plugin: bool) -> cli::Cli {
-    let command = match is_plugin {
-        true => cli::Cli::command().bin_name("kubectl btfleet"),
-        false => cli::Cli::command(),
-    };
+    let mut command = cli::Cli::command_for(std::env::args_os().nth(1).as_deref());
+    if is_plugin {
+        command = command.bin_name("kubectl btfleet");
+    }
     let parsed = cli::Cli::from_arg_matches(&command.get_matches());
     parsed.unwrap_or_else(|e| e.exit())
 }

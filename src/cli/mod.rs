@@ -14,9 +14,13 @@ pub use daemons::*;
 pub use kernels::*;
 pub use stores::*;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use std::ffi::OsStr;
 use std::path::PathBuf;
+
+/// Help is no wider than this, in columns.
+const MAX_WIDTH: usize = 100;
 
 /// The exact vmlinux.h of a kernel, made from its BTF; and a store of them.
 ///
@@ -27,7 +31,7 @@ use std::path::PathBuf;
 /// Exit codes: 0 done, 1 failed (or: something was found), 2 wrong usage. `diff` and `check` have
 /// their own.
 #[derive(Parser, Debug)]
-#[command(name = "btfleet", version, max_term_width = 100)]
+#[command(name = "btfleet", version, max_term_width = MAX_WIDTH)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
@@ -70,6 +74,26 @@ pub enum Command {
     #[cfg(feature = "cluster")]
     Crd(Crd),
     Completions(Completions),
+}
+
+impl Cli {
+    /// The command line as far as it is needed for one that begins with this word. All of it takes longer to make than a
+    /// program takes to start, which would be a twentieth of a `dump`.
+    pub fn command_for(first: Option<&OsStr>) -> clap::Command {
+        match first.and_then(OsStr::to_str) {
+            Some("dump") => Cli::alone(Dump::augment_args(clap::Command::new("dump"))),
+            _ => Cli::command(),
+        }
+    }
+
+    /// A command line of this command only.
+    fn alone(command: clap::Command) -> clap::Command {
+        clap::Command::new("btfleet")
+            .version(env!("CARGO_PKG_VERSION"))
+            .max_term_width(MAX_WIDTH)
+            .subcommand_required(true)
+            .subcommand(command)
+    }
 }
 
 #[derive(Args, Debug)]
@@ -176,4 +200,35 @@ pub struct Completions {
 fn seconds(text: &str) -> Result<std::time::Duration, String> {
     let number: f64 = text.parse().map_err(|_| "not a number of seconds")?;
     std::time::Duration::try_from_secs_f64(number).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dump_by_itself_has_the_help_and_the_errors_that_it_has_among_all_commands() {
+        let said = |command: clap::Command, args: &[&str]| {
+            let words = [&["btfleet", "dump"], args].concat();
+            match command.try_get_matches_from(words) {
+                Ok(_) => panic!("{args:?} is a right command line"),
+                Err(e) => (e.exit_code(), e.to_string()),
+            }
+        };
+        for args in [
+            &["--help"][..],
+            &["-h"],
+            &["--version"],
+            &["--formt", "c"],
+            &["--format", "yaml"],
+            &["a", "b"],
+            &["-o"],
+        ] {
+            let alone = said(Cli::command_for(Some(OsStr::new("dump"))), args);
+            assert_eq!(alone, said(Cli::command(), args), "{args:?}");
+        }
+        assert_eq!(Cli::command_for(None).get_subcommands().count(), {
+            Cli::command().get_subcommands().count()
+        });
+    }
 }

@@ -1,6 +1,6 @@
 //! `btfleet dump`.
 
-use super::apart::Apart;
+use super::crew::Crew;
 use super::input::{self, Input};
 use super::memory;
 use super::note;
@@ -9,12 +9,13 @@ use crate::cli::{Dump, DumpFormat};
 use anyhow::{Context, Result};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Parts};
 use btfleet::btf::{Btf, relocate};
-use btfleet::dump::{Writing, header_for};
+use btfleet::dump::{Hands, Job, Writing, header, header_for};
 use btfleet::relo::json;
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 pub fn run(args: &Dump) -> Result<ExitCode> {
@@ -43,63 +44,139 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The header of everything, on two threads: one hashes the input while that is parsed and planned, then both
-/// write pieces of the header, which whoever is free hashes and puts out in order.
+/// The header of everything.
 fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
-    let out = Output::new(args.output.as_deref())?;
-    let apart = Apart::from_here();
+    let sink = Mutex::new(Sink::new(
+        Output::new(args.output.as_deref())?,
+        args.digests,
+    ));
+    let hash = args.digests.then(|| Hashing::new(&input.btf));
+    match (base, &input.distilled) {
+        (None, None) => print_whole(input, hash.as_ref(), &sink)?,
+        // A module's header is too short to be worth a second thread.
+        _ => with_btf(input, base, |btf| {
+            lock(&sink).take(&header(btf).context(NO_HEADER)?);
+            Ok(())
+        })?,
+    }
+    let sink = sink.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let header = sink.finish()?;
+    if let (Some(hash), Some(header)) = (hash, header) {
+        note(&format!("btf-digest {}", hash.finish()));
+        note(&format!("header-digest {header}"));
+        note(&format!("generator {}", Generator::OWN));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The header of a BTF that stands alone, on two threads: the second hashes the input in between and does what the
+/// first offers; then both write pieces of the header, which whoever is free hashes and puts out in order.
+fn print_whole<'i>(input: &'i Input, hash: Option<&Hashing<'i>>, sink: &Mutex<Sink>) -> Result<()> {
+    let whole = OnceLock::new();
+    let crew = Crew::default();
     thread::scope(|s| {
-        let hash = || {
-            apart.go();
-            BtfDigest::of(&input.btf)
-        };
-        let hasher = args.digests.then(|| s.spawn(hash));
-        let (out, header) = with_btf(input, base, |btf| write_all(btf, out, args.digests, &apart))?;
-        let btf = hasher.map(|h| h.join().expect("hashing does not panic"));
-        out.finish()?;
-        if let (Some(btf), Some(header)) = (btf, header) {
-            note(&format!("btf-digest {btf}"));
-            note(&format!("header-digest {header}"));
-            note(&format!("generator {}", Generator::OWN));
-        }
-        Ok(ExitCode::SUCCESS)
+        let _closing = crew.start(s, || hash.is_some_and(Hashing::some));
+        let name = || input.name.clone();
+        let btf = Btf::parse(&input.btf).with_context(name)?;
+        let btf = whole.get_or_init(|| btf);
+        let take = |text: &[u8]| lock(sink).take(text);
+        let writing = Writing::new(btf, take, &crew);
+        let writing = writing.context(NO_HEADER).with_context(name)?;
+        let hands = AfterHashing { crew: &crew, hash };
+        let written = writing.write(&hands);
+        written.context(NO_HEADER).with_context(name).map(drop)
     })
 }
 
-/// Writes the header of everything, and hashes it if that is wanted.
-fn write_all(
-    btf: &Btf<'_>,
-    mut out: Output,
-    hash: bool,
-    apart: &Apart,
-) -> Result<(Output, Option<HeaderDigest>)> {
-    // What is seen at once is written only when there is no error to come.
-    let (hidden, mut later) = (out.is_hidden(), Vec::new());
-    let mut parts = hash.then(Parts::default);
-    let mut written = Ok(());
-    let take = |text: &[u8]| {
-        if let Some(parts) = &mut parts {
+/// A crew that hashes the rest before it does a job.
+struct AfterHashing<'c, 'b> {
+    crew: &'c Crew<'b>,
+    hash: Option<&'b Hashing<'b>>,
+}
+
+impl<'b> Hands<'b> for AfterHashing<'_, 'b> {
+    fn offer(&self, job: Job<'b>) {
+        let hash = self.hash;
+        self.crew.offer(Box::new(move || {
+            while hash.is_some_and(Hashing::some) {}
+            job();
+        }));
+    }
+}
+
+/// An input that is hashed part by part, by whoever has the time.
+struct Hashing<'i> {
+    input: &'i [u8],
+    done: Mutex<(Parts, usize)>,
+}
+
+impl<'i> Hashing<'i> {
+    fn new(input: &'i [u8]) -> Hashing<'i> {
+        Hashing {
+            input,
+            done: Mutex::default(),
+        }
+    }
+
+    /// Hashes a part. Whether there is more.
+    fn some(&self) -> bool {
+        const PART: usize = 64 << 10;
+        let mut done = lock(&self.done);
+        let rest = self.input.get(done.1..).unwrap_or_default();
+        let part = rest.get(..PART).unwrap_or(rest);
+        done.0.add(part);
+        done.1 += part.len();
+        part.len() < rest.len()
+    }
+
+    fn finish(self) -> BtfDigest {
+        while self.some() {}
+        let done = self.done.into_inner();
+        BtfDigest::of_parts(done.unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+/// Where a header goes, and what became of it so far.
+struct Sink {
+    out: Output,
+    parts: Option<Parts>,
+    /// What is seen at once is written only when there is no error to come.
+    later: Vec<u8>,
+    written: io::Result<()>,
+}
+
+impl Sink {
+    fn new(out: Output, hash: bool) -> Sink {
+        Sink {
+            out,
+            parts: hash.then(Parts::default),
+            later: Vec::new(),
+            written: Ok(()),
+        }
+    }
+
+    fn take(&mut self, text: &[u8]) {
+        if let Some(parts) = &mut self.parts {
             parts.add(text);
         }
-        match hidden {
-            true if written.is_ok() => written = out.write_all(text),
-            true => {}
-            false => later.extend_from_slice(text),
+        if !self.out.is_hidden() {
+            self.later.extend_from_slice(text);
+        } else if self.written.is_ok() {
+            self.written = self.out.write_all(text);
         }
-    };
-    let writing = Writing::new(btf, take, &|| apart.go()).context(NO_HEADER)?;
-    thread::scope(|s| {
-        // Where no second thread can be had, one does as well.
-        let _ = thread::Builder::new().spawn_scoped(s, || {
-            apart.go();
-            writing.help();
-        });
-        writing.help();
-    });
-    let _ = writing.finish().context(NO_HEADER)?;
-    let written = written.and_then(|()| out.write_all(&later));
-    written.with_context(|| out.trouble())?;
-    Ok((out, parts.map(HeaderDigest::of_parts)))
+    }
+
+    fn finish(mut self) -> Result<Option<HeaderDigest>> {
+        let written = self.written.and_then(|()| self.out.write_all(&self.later));
+        written.with_context(|| self.out.trouble())?;
+        self.out.finish()?;
+        Ok(self.parts.map(HeaderDigest::of_parts))
+    }
+}
+
+/// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const NO_HEADER: &str = "no header can be made of it";

@@ -2,7 +2,6 @@
 
 #[cfg(feature = "cluster")]
 mod agent;
-mod apart;
 mod check;
 #[cfg(feature = "cluster")]
 mod cleanup;
@@ -13,6 +12,7 @@ mod completions;
 mod controller;
 #[cfg(feature = "cluster")]
 mod crd;
+mod crew;
 mod diff;
 #[cfg(feature = "cluster")]
 mod doctor;

@@ -1,5 +1,6 @@
 //! The header as a whole: what stands where.
 
+use super::beside::{Aside, Hands};
 use super::defs::{Def, DefClass, Defs, Slot, State};
 use super::error::Error;
 use super::naming::{self, Entries, Naming};
@@ -7,7 +8,6 @@ use super::order::{Order, Walk};
 use super::sorted::Named;
 use super::survey::Survey;
 use crate::btf::{Btf, TypeId};
-use std::thread::{self, ScopedJoinHandle};
 
 /// All decisions about a header, before a byte of it is written.
 pub(super) struct Plan {
@@ -17,23 +17,23 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Plans the header of a BTF. `started` is what a thread that is started for this does first.
-    pub fn new(btf: &Btf<'_>, started: &(dyn Fn() + Sync)) -> Result<Plan, Error> {
+    /// Plans the header of a BTF, with the help of whoever is there.
+    pub fn new<'b>(btf: &'b Btf<'b>, hands: &dyn Hands<'b>) -> Result<Plan, Error> {
         match btf.base() {
-            None => Plan::with(btf, Defs::new(btf)?, None, started),
+            None => Plan::with(btf, Defs::new(btf)?, None, hands),
             Some(base) => {
-                let base = Plan::new(base, started)?;
+                let base = Plan::new(base, hands)?;
                 let defs = Defs::on_base(&base.defs, btf)?;
-                Plan::with(btf, defs, Some(&base.naming), started)
+                Plan::with(btf, defs, Some(&base.naming), hands)
             }
         }
     }
 
-    fn with(
-        btf: &Btf<'_>,
+    fn with<'b>(
+        btf: &'b Btf<'b>,
         mut defs: Defs,
         base: Option<&Naming>,
-        started: &(dyn Fn() + Sync),
+        hands: &dyn Hands<'b>,
     ) -> Result<Plan, Error> {
         let names = Entries::new(&defs);
         let roots = defs.named.iter().filter(|n| !n.is_enum());
@@ -41,20 +41,9 @@ impl Plan {
         let kfuncs = defs.kfuncs.clone();
         let given = Naming::of_base(base, &defs);
         // Neither needs the other.
-        let (mut naming, survey) = thread::scope(|s| {
-            let enter = || naming::enter(btf, &names, given.clone());
-            let helper = move || {
-                started();
-                enter()
-            };
-            let helper = thread::Builder::new().spawn_scoped(s, helper).ok();
-            let survey = Survey::new(btf, &mut defs);
-            let naming = match helper.map(ScopedJoinHandle::join) {
-                Some(done) => done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                None => enter(),
-            };
-            (naming, survey)
-        });
+        let naming = Aside::offer(hands, move || naming::enter(btf, &names, given));
+        let survey = Survey::new(btf, &mut defs);
+        let mut naming = naming.finish();
         if survey.is_none() {
             naming.count_uses(&mut defs);
         }

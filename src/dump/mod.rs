@@ -4,6 +4,7 @@
 //! another machine changes no byte. See `docs/correctness.md` for what it promises and how that is checked.
 
 mod arithmetic;
+mod beside;
 mod block;
 mod decl;
 mod defs;
@@ -24,9 +25,11 @@ mod twins;
 mod write;
 
 use crate::btf::Btf;
+use beside::Nobody;
 use header::Plan;
 use write::Draft;
 
+pub use beside::{Hands, Job};
 pub use error::Error;
 pub use pieces::Writing;
 
@@ -46,7 +49,7 @@ pub const GENERATOR: u32 = 1;
 /// # Errors
 /// A type that C cannot express, such as a record that holds itself: which, and at which byte.
 pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
-    let draft = Draft::of_all(btf, Plan::new(btf, &|| ())?);
+    let draft = Draft::of_all(btf, Plan::new(btf, &Nobody)?);
     text_of(draft)
 }
 
@@ -64,7 +67,7 @@ fn text_of(draft: Draft<'_>) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// As [`header()`], and a name that no type has.
 pub fn header_for(btf: &Btf<'_>, names: &[&str]) -> Result<Vec<u8>, Error> {
-    let mut plan = Plan::new(btf, &|| ())?;
+    let mut plan = Plan::new(btf, &Nobody)?;
     plan.narrow(btf, names)?;
     text_of(Draft::of_some(btf, plan))
 }

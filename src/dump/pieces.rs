@@ -1,5 +1,6 @@
 //! A header being written: its pieces by whoever helps, its text in order to one who takes it.
 
+use super::beside::{Aside, Hands};
 use super::decl::Wants;
 use super::error::Error;
 use super::header::Plan;
@@ -8,7 +9,7 @@ use super::text::{MAX_TEXT, Text};
 use super::write::Draft;
 use crate::btf::Btf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// The `vmlinux.h` of a BTF, as [`header()`](super::header()) makes it, decided upon and being written.
 /// Its text is the same whatever the number of threads that [`help`](Writing::help).
@@ -52,18 +53,13 @@ struct Taker<T> {
 }
 
 impl<'b, T: FnMut(&[u8])> Writing<'b, T> {
-    /// Decides what the header of `btf` holds. `take` will be given its text in parts, by one thread at a
-    /// time. `started` is what a thread that is started for this does first: a program may want a say in where
-    /// it runs.
+    /// Decides what the header of `btf` holds, with the help of `hands`. `take` will be given its text in parts,
+    /// by one thread at a time.
     ///
     /// # Errors
     /// As [`header()`](super::header()).
-    pub fn new(
-        btf: &'b Btf<'b>,
-        take: T,
-        started: &(dyn Fn() + Sync),
-    ) -> Result<Writing<'b, T>, Error> {
-        let plan = Plan::new(btf, started)?;
+    pub fn new(btf: &'b Btf<'b>, take: T, hands: &dyn Hands<'b>) -> Result<Writing<'b, T>, Error> {
+        let plan = Plan::new(btf, hands)?;
         Ok(Writing::of(Draft::of_all(btf, plan), take))
     }
 
@@ -144,6 +140,23 @@ impl<'b, T: FnMut(&[u8])> Writing<'b, T> {
             taker.piece(&piece);
             lock(&self.shelf).free.push(piece.room);
         }
+    }
+
+    /// Writes all of it, with the help of `hands`. Gives the one who took the text.
+    ///
+    /// # Errors
+    /// The first thing, in the order of the text, that C cannot express.
+    pub fn write(self, hands: &dyn Hands<'b>) -> Result<T, Error>
+    where
+        T: Send + 'b,
+    {
+        let writing = Arc::new(self);
+        let theirs = Arc::clone(&writing);
+        let aside = Aside::offer(hands, move || theirs.help());
+        writing.help();
+        aside.finish();
+        let alone = Arc::into_inner(writing);
+        alone.expect("whoever helped has ended").finish()
     }
 
     /// The one who took the text, once all have helped.

@@ -1,11 +1,12 @@
 //! A large header, written in pieces by several threads.
 
+use std::sync::Mutex;
 use std::thread;
 
 use super::*;
 use crate::support::btfgen::SIGNED;
 use btfleet::btf::Btf;
-use btfleet::dump::Writing;
+use btfleet::dump::{Hands, Job, Writing};
 
 /// Enough records for several pieces; each `odd`th has this member too.
 fn many(odd: usize, name: &str) -> Vec<u8> {
@@ -22,6 +23,23 @@ fn many(odd: usize, name: &str) -> Vec<u8> {
     encode(&g, &Form::default())
 }
 
+/// Does no job: whoever offers one does it.
+struct Idle;
+
+impl Hands<'_> for Idle {
+    fn offer(&self, _: Job<'_>) {}
+}
+
+/// Jobs that were offered, to be done by another thread.
+#[derive(Default)]
+struct Offered<'b>(Mutex<Vec<Job<'b>>>);
+
+impl<'b> Hands<'b> for Offered<'b> {
+    fn offer(&self, job: Job<'b>) {
+        self.0.lock().unwrap().push(job);
+    }
+}
+
 /// The header as so many threads write it, and how many parts it came in.
 fn by(threads: usize, blob: &[u8]) -> Result<(String, usize), String> {
     let btf = Btf::parse(blob).unwrap();
@@ -30,7 +48,7 @@ fn by(threads: usize, blob: &[u8]) -> Result<(String, usize), String> {
         text.extend_from_slice(part);
         parts += 1;
     };
-    let writing = Writing::new(&btf, take, &|| ()).map_err(|e| e.to_string())?;
+    let writing = Writing::new(&btf, take, &Idle).map_err(|e| e.to_string())?;
     thread::scope(|s| {
         for _ in 1..threads {
             s.spawn(|| writing.help());
@@ -50,6 +68,40 @@ fn a_header_is_the_same_however_many_threads_write_it() {
         assert!(parts > 3, "{parts} parts are no test");
         assert!(text == whole, "{threads} threads");
     }
+}
+
+#[test]
+fn a_header_is_the_same_with_the_help_of_another_thread() {
+    let blob = many(7, "c");
+    let whole = String::from_utf8(header(&blob, None).unwrap()).unwrap();
+    let btf = Btf::parse(&blob).unwrap();
+    let text = Mutex::new(Vec::new());
+    let offered = Offered::default();
+    let (mut done, ended) = (0, Mutex::new(false));
+    thread::scope(|s| {
+        let helper = s.spawn(|| {
+            let mut done = 0;
+            loop {
+                let last = *ended.lock().unwrap();
+                let job = offered.0.lock().unwrap().pop();
+                match job {
+                    Some(job) => {
+                        job();
+                        done += 1;
+                    }
+                    None if last => return done,
+                    None => thread::yield_now(),
+                }
+            }
+        });
+        let take = |part: &[u8]| text.lock().unwrap().extend_from_slice(part);
+        let writing = Writing::new(&btf, take, &offered).unwrap();
+        let _ = writing.write(&offered).unwrap();
+        *ended.lock().unwrap() = true;
+        done = helper.join().unwrap();
+    });
+    assert_eq!(done, 2, "the names, and pieces of the text");
+    assert!(String::from_utf8(text.into_inner().unwrap()).unwrap() == whole);
 }
 
 #[test]

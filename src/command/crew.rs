@@ -1,0 +1,132 @@
+//! A second thread, for as long as a run lasts: it does the jobs that are offered to it, and between them what can be
+//! done at any time.
+//!
+//! It is started once and kept busy, since to start or wake one takes longer than most of its jobs. On a virtual machine
+//! that can be milliseconds: Linux may take an idle processor for one whose host has withdrawn it (KVM says so of every
+//! processor that is halted), and then starts and wakes threads on the processor of whoever started or woke them, where
+//! both run in turns until something moves one away.
+
+use btfleet::dump::{Hands, Job};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Scope};
+
+/// Where jobs are offered and taken.
+#[derive(Default)]
+pub struct Crew<'b> {
+    jobs: Mutex<Jobs<'b>>,
+    /// There may be something in `jobs` that its reader has not seen.
+    news: AtomicBool,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs<'b> {
+    open: VecDeque<Job<'b>>,
+    closed: bool,
+}
+
+/// Closes the crew's list of jobs, however a run ends.
+pub struct Closing<'c, 'b>(&'c Crew<'b>);
+
+impl Drop for Closing<'_, '_> {
+    fn drop(&mut self) {
+        self.0.change(|jobs| jobs.closed = true);
+    }
+}
+
+impl<'b> Hands<'b> for Crew<'b> {
+    fn offer(&self, job: Job<'b>) {
+        self.change(|jobs| jobs.open.push_back(job));
+    }
+}
+
+impl<'b> Crew<'b> {
+    /// Starts the thread, if there is a second processor to run it on; `filler` is done piece by piece while nothing is
+    /// offered, until it says that there is no more of it.
+    pub fn start<'s, 'e>(
+        &'s self,
+        scope: &'s Scope<'s, 'e>,
+        filler: impl FnMut() -> bool + Send + 's,
+    ) -> Closing<'s, 'b> {
+        if let Some(go) = elsewhere() {
+            let run = move || {
+                go();
+                self.work(filler);
+            };
+            // Where no thread can be had, jobs are left to those who offer them.
+            let _ = thread::Builder::new().spawn_scoped(scope, run);
+        }
+        Closing(self)
+    }
+
+    fn work(&self, mut filler: impl FnMut() -> bool) {
+        let mut filling = true;
+        while let Some(job) = self.next(filling) {
+            match job {
+                Some(job) => job(),
+                None => filling = filler(),
+            }
+        }
+    }
+
+    /// The next job, or that it is time to fill; nothing once the list is closed.
+    fn next(&self, filling: bool) -> Option<Option<Job<'b>>> {
+        // A run has long ended by then; one that takes longer has no need of haste.
+        const TURNS: u32 = 20_000;
+        if filling && !self.news.load(Ordering::Acquire) {
+            return Some(None);
+        }
+        for _ in 0..TURNS {
+            if self.news.load(Ordering::Acquire) {
+                break;
+            }
+            thread::yield_now();
+        }
+        let mut jobs = self.lock();
+        loop {
+            self.news.store(false, Ordering::Release);
+            match jobs.open.pop_front() {
+                Some(job) => {
+                    self.news
+                        .store(!jobs.open.is_empty() || jobs.closed, Ordering::Release);
+                    return Some(Some(job));
+                }
+                None if jobs.closed => return None,
+                None if filling => return Some(None),
+                None => jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner),
+            }
+        }
+    }
+
+    fn change(&self, how: impl FnOnce(&mut Jobs<'b>)) {
+        how(&mut self.lock());
+        self.news.store(true, Ordering::Release);
+        self.more.notify_one();
+    }
+
+    /// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Jobs<'b>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What moves a thread to another processor than that of the calling one; nothing if this process has no other.
+#[cfg(target_os = "linux")]
+fn elsewhere() -> Option<impl FnOnce() + Send> {
+    use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+    let mut others = sched_getaffinity(None).ok()?;
+    others.unset(sched_getcpu());
+    (others.count() > 0).then_some(move || {
+        // Refused, it stays where it is.
+        let _ = sched_setaffinity(None, &others);
+    })
+}
+
+/// Elsewhere it is left to the system.
+#[cfg(not(target_os = "linux"))]
+fn elsewhere() -> Option<impl FnOnce() + Send> {
+    let processors = thread::available_parallelism().ok()?;
+    (processors.get() > 1).then_some(|| ())
+}
