@@ -130,3 +130,44 @@ fn elsewhere() -> Option<impl FnOnce() + Send> {
     let processors = thread::available_parallelism().ok()?;
     (processors.get() > 1).then_some(|| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn jobs_are_done_while_there_is_something_to_fill_with_and_when_there_is_not() {
+        if elsewhere().is_none() {
+            // One processor: jobs are left to those who offer them.
+            return;
+        }
+        let (send, done) = mpsc::channel();
+        let left = AtomicUsize::new(1000);
+        let crew = Crew::default();
+        thread::scope(|s| {
+            let more = || left.fetch_sub(1, Ordering::Relaxed) > 1;
+            let _closing = crew.start(s, more);
+            // The last ones find it asleep.
+            for (n, pause) in [0, 0, 1, 50, 50].into_iter().enumerate() {
+                thread::sleep(Duration::from_millis(pause));
+                let send = send.clone();
+                crew.offer(Box::new(move || send.send(n).unwrap()));
+                assert_eq!(done.recv(), Ok(n));
+            }
+        });
+        assert_eq!(left.into_inner(), 0);
+    }
+
+    #[test]
+    fn closing_ends_it_though_it_could_fill_for_ever() {
+        let crew = Crew::default();
+        thread::scope(|s| {
+            let closing = crew.start(s, || true);
+            thread::sleep(Duration::from_millis(1));
+            drop(closing);
+        });
+    }
+}

@@ -187,6 +187,8 @@ fn compare(input: &Path, options: &Options) -> Result<Vec<Bar>> {
         process::confine(cpus)?;
         let mut times = Times::default();
         for round in 0..WARM_UP + options.runs {
+            // The other one's file is emptied before its time begins.
+            std::fs::remove_file(&ours)?;
             let process_time = process::time(&btfleet)?;
             let bpftool_time = process::time(&bpftool)?;
             let (parse, print, _) = library(&btf)?;
