@@ -16,6 +16,7 @@ mod naming;
 mod order;
 mod pieces;
 mod print;
+mod seen;
 mod sorted;
 mod spelled;
 mod survey;

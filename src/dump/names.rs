@@ -6,6 +6,8 @@
 //! with `__btfleet_` by itself is escaped too. (libbpf ignores what follows `___` in a name; an escape never
 //! holds that.)
 
+use super::{block, text};
+
 /// What every escaped name begins with.
 pub(super) const ESCAPE: &[u8] = b"__btfleet_";
 
@@ -428,9 +430,9 @@ pub(super) fn is_c23(name: &[u8]) -> bool {
 /// A quick filter before [`is_reserved`]: false for nearly all names. `first` is the name's first eight
 /// bytes, little-endian, padded with zeros.
 #[inline(always)]
-pub(super) fn may_be_reserved(first: u64, tail: &[u8], len: usize) -> bool {
+pub(super) fn may_be_reserved(first: u64, hash: u64, tail: &[u8], len: usize) -> bool {
     const UNDERSCORES: u16 = u16::from_le_bytes(*b"__");
-    in_filter(first, len) || first as u16 == UNDERSCORES && may_be_of_a_family(first, tail, len)
+    in_filter(hash) || first as u16 == UNDERSCORES && may_be_of_a_family(first, tail, len)
 }
 
 fn may_be_of_a_family(first: u64, tail: &[u8], len: usize) -> bool {
@@ -440,18 +442,19 @@ fn may_be_of_a_family(first: u64, tail: &[u8], len: usize) -> bool {
         || len > 3 && tail.get(len - 2..len) == Some(b"__")
 }
 
-#[inline]
-fn in_filter(first: u64, len: usize) -> bool {
-    let slot = filter_slot(first, len);
+#[inline(always)]
+fn in_filter(hash: u64) -> bool {
+    let slot = filter_slot(hash);
     FILTER[slot / 64] >> (slot % 64) & 1 != 0
 }
 
-const fn filter_slot(first: u64, len: usize) -> usize {
-    ((first ^ (len as u64) << 59).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
+#[inline(always)]
+const fn filter_slot(hash: u64) -> usize {
+    (hash >> 48) as usize
 }
 
 /// One bit for each value of [`filter_slot`], set for those of reserved words.
-const FILTER: [u64; 1024] = filter();
+static FILTER: [u64; 1024] = filter();
 
 const fn filter() -> [u64; 1024] {
     let mut bits = [0; 1024];
@@ -461,13 +464,14 @@ const fn filter() -> [u64; 1024] {
         let mut w = 0;
         while w < lists[l].len() {
             let word = lists[l][w].as_bytes();
-            let mut first = 0u64;
+            // None is longer than a block.
+            let mut words = [0; 4];
             let mut i = 0;
-            while i < word.len() && i < 8 {
-                first |= (word[i] as u64) << (i * 8);
+            while i < word.len() {
+                words[i / 8] |= (word[i] as u64) << (i % 8 * 8);
                 i += 1;
             }
-            let slot = filter_slot(first, word.len());
+            let slot = filter_slot(text::add(0, block::fold(words)));
             bits[slot / 64] |= 1 << (slot % 64);
             w += 1;
         }

@@ -1,5 +1,6 @@
 //! Definitions as C text.
 
+use super::block::BLOCK;
 use super::decl::Wants;
 use super::defs::{Def, DefClass, Defs, Slot};
 use super::error::{Error, in_words, shown};
@@ -7,15 +8,18 @@ use super::layout::{self, Placed, natural_start};
 use super::names;
 use super::naming::Naming;
 use super::order::unnamed_member;
+use super::seen::Seen;
 use super::spelled::Spelled;
-use super::text::{MAX_TEXT, Text, Word};
+use super::text::{MAX_TEXT, Text, Word, short_name};
 use crate::btf::{Btf, Enumerator, Member, StrOffset, TypeId};
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 pub(super) const STRUCT: Word = Word::new("struct ");
 pub(super) const UNION: Word = Word::new("union ");
 pub(super) const ENUM: Word = Word::new("enum ");
+
+/// What stands before a line, as far as it is usual.
+const TABS: &[u8; 8] = &[b'\t'; 8];
 
 /// A hole is filled with this many unnamed bit-fields at most: 2 MiB of 64 bits each.
 const MAX_PADS: u64 = 1 << 18;
@@ -81,37 +85,83 @@ impl<'p, 'b> Printer<'p, 'b> {
     }
 
     /// Refuses to go on where the text has become too long.
+    #[inline]
     pub fn check_length(&self, about: TypeId) -> Result<(), Error> {
         match self.out.is_full() {
             false => Ok(()),
-            true => {
-                let what = format!(
-                    "{} makes the header longer than {} MiB",
-                    in_words(self.btf, about),
-                    MAX_TEXT >> 20
-                );
-                Err(Error::new(self.btf, about, what))
-            }
+            true => Err(self.too_long(about)),
         }
+    }
+
+    #[cold]
+    fn too_long(&self, about: TypeId) -> Error {
+        let what = format!(
+            "{} makes the header longer than {} MiB",
+            in_words(self.btf, about),
+            MAX_TEXT >> 20
+        );
+        Error::new(self.btf, about, what)
     }
 
     /// A record or typedef.
     pub fn define(&mut self, slot: Slot) -> Result<(), Error> {
         let def = self.defs.get(slot);
         let id = def.id;
+        if def.class != DefClass::Typedef {
+            let start = self.out.len();
+            self.head(def);
+            self.rest_of_body(slot)?;
+            self.out.lit(b";\n\n");
+            self.settle_wants(start);
+            return self.check_length(id);
+        }
+        if self.usual_typedef(def) {
+            return self.check_length(id);
+        }
         self.definition(id, |p| {
-            if def.class == DefClass::Typedef {
-                p.out.lit(b"typedef ");
-                p.declare_as(p.btf.ty(id).target(), slot)?;
-            } else {
-                p.record_keyword(def);
-                p.name_of(def);
-                p.out.byte(b' ');
-                p.record_body(slot)?;
-            }
+            p.out.lit(b"typedef ");
+            p.declare_as(p.btf.ty(id).target(), slot)?;
             p.out.byte(b';');
             Ok(())
         })
+    }
+
+    /// A record's definition up to its members.
+    #[inline]
+    fn head(&mut self, def: &Def) {
+        self.record_keyword(def);
+        self.name_of(def);
+        self.out.lit(b" {\n");
+    }
+
+    /// Prints a typedef, if it is a usual one.
+    fn usual_typedef(&mut self, def: &Def) -> bool {
+        let target = self.btf.target(def.id);
+        let plain = !def.is(Def::ESCAPED) && def.suffix < 2 && def.len as usize <= BLOCK;
+        if !(plain && self.spell_usual(target)) {
+            return false;
+        }
+        let Some(spelling) = self.spelled.get(target) else {
+            return false;
+        };
+        let Some(name) = self.btf.name_block::<BLOCK>(def.name) else {
+            return false;
+        };
+        let Some(mut line) = self.out.line() else {
+            return false;
+        };
+        line.lit(b"typedef ");
+        line.copy::<32>(spelling.before_tail(), spelling.before());
+        line.block(name, def.len as usize);
+        line.copy::<16>(spelling.behind_tail(), spelling.to_end());
+        line.lit(b"\n");
+        match line.end() {
+            Some(len) => {
+                self.out.count(len);
+                true
+            }
+            None => false,
+        }
     }
 
     #[inline]
@@ -124,8 +174,13 @@ impl<'p, 'b> Printer<'p, 'b> {
 
     /// `{ … }` with its attributes.
     pub fn record_body(&mut self, slot: Slot) -> Result<(), Error> {
-        let scope = self.seen.open();
         self.out.lit(b"{\n");
+        self.rest_of_body(slot)
+    }
+
+    /// A record's members, and what stands behind them.
+    fn rest_of_body(&mut self, slot: Slot) -> Result<(), Error> {
+        let scope = self.seen.open();
         self.indent += 1;
         self.members(slot)?;
         self.indent -= 1;
@@ -154,9 +209,8 @@ impl<'p, 'b> Printer<'p, 'b> {
     ) -> Result<(), Error> {
         let width_in_type = self.defs.old_bit_fields;
         loop {
-            if !width_in_type && let Some(last) = self.usual_members(members.clone()).checked_sub(1)
-            {
-                members.nth(last);
+            if !width_in_type {
+                self.usual_members(&mut members);
             }
             let Some(m) = members.next() else {
                 return Ok(());
@@ -198,41 +252,61 @@ impl<'p, 'b> Printer<'p, 'b> {
         Ok(())
     }
 
-    /// Prints members up to one that is no usual one: those of a type that was not printed before, and those
-    /// without a name or whose name C does not take as it is. Tells how many it printed.
+    /// Prints members up to one that is no usual one: of a type that takes more than a few words, without a
+    /// name, or with one that is long or that C does not take as it is.
     #[inline(never)]
-    fn usual_members(&mut self, members: impl Iterator<Item = Member>) -> usize {
-        let (btf, indent) = (self.btf, self.indent);
-        let mut printed = 0;
-        for m in members {
-            let spelling = match self.spelled.get(m.ty) {
-                Some(spelling) if indent <= 8 => spelling,
-                _ => break,
-            };
-            let Some(mut line) = self.out.line() else {
-                break;
-            };
-            line.block(&[b'\t'; 8], indent);
-            line.copy(spelling.tail, spelling.before);
-            let name = line.name(btf.name_tail(m.name));
-            if spelling.behind > 0 {
-                let tail = spelling.tail.get(spelling.before..).unwrap_or_default();
-                line.copy(tail, spelling.behind);
-            }
-            if m.width > 0 {
-                line.block(b": ", 2);
-                line.number(u32::from(m.width));
-            }
-            line.block(b";\n", 2);
-            match line.end() {
-                Some(len) if name.plain && !self.seen.repeats(btf, m.name, name.hash) => {
-                    self.out.count(len)
-                }
-                _ => break,
-            }
-            printed += 1;
+    fn usual_members(&mut self, members: &mut (impl Iterator<Item = Member> + Clone)) {
+        let indent = self.indent;
+        if indent > TABS.len() {
+            return;
         }
-        printed
+        loop {
+            // This calls nothing, so that what it works on stays in registers.
+            let mut next = members.clone();
+            let left = loop {
+                let here = next.clone();
+                let m = next.next();
+                if !m.is_some_and(|m| self.usual_member(&m, indent)) {
+                    *members = here;
+                    break m;
+                }
+            };
+            if !left.is_some_and(|m| self.spell_new(m.ty)) {
+                return;
+            }
+        }
+    }
+
+    /// Prints a member, if it is a usual one.
+    #[inline(always)]
+    fn usual_member(&mut self, m: &Member, indent: usize) -> bool {
+        let btf = self.btf;
+        let Some(spelling) = self.spelled.get(m.ty) else {
+            return false;
+        };
+        let Some(name) = btf.name_block(m.name).and_then(short_name) else {
+            return false;
+        };
+        let Some(mut line) = self.out.line() else {
+            return false;
+        };
+        line.block(TABS, indent);
+        line.copy::<32>(spelling.before_tail(), spelling.before());
+        line.block(name.block, name.len);
+        line.copy::<16>(spelling.behind_tail(), spelling.to_end());
+        if m.width > 0 {
+            line.take_back(2);
+            line.lit(b": ");
+            line.number(u32::from(m.width));
+            line.lit(b";\n");
+        }
+        match line.end() {
+            Some(len) if !self.seen.repeats(btf, m.name, name.hash) => {
+                self.out.count(len);
+                true
+            }
+            _ => false,
+        }
     }
 
     fn unnamed_member(&mut self, m: &Member) -> Result<(), Error> {
@@ -495,11 +569,8 @@ impl<'p, 'b> Printer<'p, 'b> {
         let mut rows = ty.enumerators().enumerate();
         loop {
             if !suffixed {
-                let (printed, largest) = self.usual_enumerators(rows.clone(), def.size);
+                let largest = self.usual_enumerators(&mut rows, def.size);
                 most = most.max(i128::from(largest));
-                if let Some(last) = printed.checked_sub(1) {
-                    rows.nth(last);
-                }
             }
             let Some((i, e)) = rows.next() else { break };
             self.out.tabs(self.indent + 1);
@@ -552,38 +623,59 @@ impl<'p, 'b> Printer<'p, 'b> {
         Ok(())
     }
 
-    /// Prints enumerators up to one that is no usual one: those whose name C does not take as it is, and
-    /// those with a value that is negative or large. Tells how many it printed and the largest value.
+    /// Prints enumerators up to one that is no usual one: with a name that is long or that C does not take as
+    /// it is, or a value that is negative or large. Gives the largest value.
     #[inline(never)]
     fn usual_enumerators(
         &mut self,
-        rows: impl Iterator<Item = (usize, Enumerator)>,
+        rows: &mut (impl Iterator<Item = (usize, Enumerator)> + Clone),
         size: u64,
-    ) -> (usize, u32) {
+    ) -> u32 {
         let indent = self.indent + 1;
         let limit = if size < 4 { 1 << (8 * size) } else { 1 << 32 };
-        let (mut printed, mut largest) = (0, 0);
-        for (_, e) in rows {
-            if e.value < 0 || e.value >= limit || indent > 8 {
-                break;
+        let mut largest = 0;
+        if indent > TABS.len() {
+            return largest;
+        }
+        let mut next = rows.clone();
+        *rows = loop {
+            let here = next.clone();
+            let Some((_, e)) = next.next() else {
+                break here;
+            };
+            if !(0..limit).contains(&e.value) {
+                break here;
             }
             let value = e.value as u32;
-            let Some(mut line) = self.out.line() else {
-                break;
-            };
-            line.block(&[b'\t'; 8], indent);
-            let name = line.name(self.btf.name_tail(e.name));
-            line.block(b" = ", 3);
-            line.number(value);
-            line.block(b",\n", 2);
-            let Some(len) = line.end().filter(|_| name.plain) else {
-                break;
-            };
-            self.out.count(len);
+            if !self.usual_enumerator(e.name, value, indent) {
+                break here;
+            }
             largest = largest.max(value);
-            printed += 1;
+        };
+        largest
+    }
+
+    /// Prints an enumerator, if it is a usual one.
+    #[inline(always)]
+    fn usual_enumerator(&mut self, name: StrOffset, value: u32, indent: usize) -> bool {
+        let Some(name) = self.btf.name_block(name).and_then(short_name) else {
+            return false;
+        };
+        let Some(mut line) = self.out.line() else {
+            return false;
+        };
+        line.block(TABS, indent);
+        line.block(name.block, name.len);
+        line.block(b" = \0", 3);
+        line.number(value);
+        line.lit(b",\n");
+        match line.end() {
+            Some(len) => {
+                self.out.count(len);
+                true
+            }
+            None => false,
         }
-        (printed, largest)
     }
 
     /// An enumerator's value that is negative or needs more than 32 bits.
@@ -632,74 +724,4 @@ impl<'p, 'b> Printer<'p, 'b> {
 pub(super) struct Mark {
     pub at: Range<usize>,
     pub defines: Wants,
-}
-
-/// Member names seen in the scopes under way.
-#[derive(Default)]
-struct Seen {
-    /// Half a hash, and the name.
-    names: Vec<(u32, StrOffset)>,
-    /// Where the scope under way begins in `names`.
-    start: usize,
-    /// A bit for each hash in the scope, by its upper bits: where that is clear, the name is new.
-    bits: [u64; 4],
-    /// Where in `names` a hash is, once the scope has many.
-    map: BTreeMap<u32, u32>,
-}
-
-/// The scope around another.
-struct Scope {
-    start: usize,
-    bits: [u64; 4],
-    map: BTreeMap<u32, u32>,
-}
-
-impl Seen {
-    /// Up to this many names are searched one by one.
-    const FEW: usize = 64;
-
-    fn open(&mut self) -> Scope {
-        Scope {
-            start: std::mem::replace(&mut self.start, self.names.len()),
-            bits: std::mem::take(&mut self.bits),
-            map: std::mem::take(&mut self.map),
-        }
-    }
-
-    fn close(&mut self, scope: Scope) {
-        self.names.truncate(self.start);
-        (self.start, self.bits, self.map) = (scope.start, scope.bits, scope.map);
-    }
-
-    /// Notes a name; true if the scope has it already.
-    #[inline(always)]
-    fn repeats(&mut self, btf: &Btf<'_>, name: StrOffset, hash: u64) -> bool {
-        let bit = 1 << (hash >> 56 & 63);
-        let bits = &mut self.bits[hash as usize >> 62];
-        let maybe = *bits & bit != 0;
-        *bits |= bit;
-        let half = (hash >> 24) as u32;
-        if maybe && self.search(btf, name, half) {
-            return true;
-        }
-        self.names.push((half, name));
-        false
-    }
-
-    #[inline(never)]
-    fn search(&mut self, btf: &Btf<'_>, name: StrOffset, half: u32) -> bool {
-        let mine = &self.names[self.start..];
-        let same = |other: StrOffset| other == name || btf.name(other) == btf.name(name);
-        if mine.len() <= Seen::FEW {
-            return mine.iter().any(|(h, other)| *h == half && same(*other));
-        }
-        for (i, (h, _)) in mine.iter().enumerate().skip(self.map.len()) {
-            self.map.entry(*h).or_insert(i as u32);
-        }
-        match self.map.get(&half).map(|i| mine[*i as usize].1) {
-            None => false,
-            // Two names of one hash: look at all.
-            Some(other) => same(other) || mine.iter().any(|(_, other)| same(*other)),
-        }
-    }
 }

@@ -1,12 +1,12 @@
-//! The output buffer. Names are copied sixteen bytes at a time and judged as they are copied.
+//! The output buffer. Names are copied a block at a time and judged as they are copied.
 
-use super::block::{Judged, KEEP, judge};
+use super::block::{BLOCK, Judged, judge};
 use super::names;
 
 /// The text being written.
 pub(super) struct Text {
-    /// Longer than the text by [`SLACK`] at least.
     room: Vec<u8>,
+    /// No longer than the room.
     len: usize,
     /// The text became longer than [`MAX_TEXT`], and what stands here is of no use.
     full: bool,
@@ -26,29 +26,54 @@ pub(super) struct Scan {
     pub plain: bool,
 }
 
+/// A name that fits a block.
+pub(super) struct ShortName<'b> {
+    /// The name and what lies behind it.
+    pub block: &'b [u8; BLOCK],
+    pub len: usize,
+    pub hash: u64,
+}
+
+/// Reads a name, given its first bytes, if it is as nearly all are: short, and of no look that any word has
+/// which C does not take.
+#[inline(always)]
+pub(super) fn short_name(block: &[u8; BLOCK]) -> Option<ShortName<'_>> {
+    let Judged {
+        len,
+        fine,
+        first,
+        fold,
+    } = judge(block);
+    let hash = add(0, fold);
+    let fine = fine && len < BLOCK && begins_well(first);
+    (fine && !names::may_be_reserved(first, hash, block, len)).then_some(ShortName {
+        block,
+        len,
+        hash,
+    })
+}
+
 /// Reads the name at the start of `tail`, which goes on beyond its NUL. Each block of it is handed over,
 /// with how many of its bytes are the name's.
 #[inline(always)]
-fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; 16], usize)) -> Scan {
+fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; BLOCK], usize)) -> Scan {
     // Most names end in their first block.
-    let (block, judged) = block(tail);
-    let mut len = judged.len();
-    let mut fine = judged.is_fine(len);
+    let block = block(tail);
+    let judged = judge(&block);
+    let (mut len, mut fine) = (judged.len, judged.fine);
     block_of(&block, len);
-    let kept = u128::from_le_bytes(block) & KEEP[len];
-    let first = kept as u64;
-    let mut hash = add(0, kept);
-    if len == 16 {
+    let mut hash = add(0, judged.fold);
+    if len == BLOCK {
         let mut rest = tail;
         loop {
-            rest = rest.get(16..).unwrap_or_default();
-            let (block, judged) = self::block(rest);
-            let here = judged.len();
-            block_of(&block, here);
-            fine &= judged.is_fine(here);
-            hash = add(hash, u128::from_le_bytes(block) & KEEP[here]);
-            len += here;
-            if here < 16 {
+            rest = rest.get(BLOCK..).unwrap_or_default();
+            let block = self::block(rest);
+            let here = judge(&block);
+            block_of(&block, here.len);
+            fine &= here.fine;
+            hash = add(hash, here.fold);
+            len += here.len;
+            if here.len < BLOCK {
                 break;
             }
         }
@@ -56,32 +81,30 @@ fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; 16], usize)) -> Scan {
     Scan {
         len,
         hash,
-        plain: fine && is_plain(first, tail, len),
+        plain: fine && is_plain(judged.first, hash, tail, len),
     }
 }
 
 /// A name's next block.
 #[inline(always)]
-fn block(rest: &[u8]) -> ([u8; 16], Judged) {
-    let block = match rest.first_chunk::<16>() {
+fn block(rest: &[u8]) -> [u8; BLOCK] {
+    match rest.first_chunk() {
         Some(block) => *block,
         None => last_block(rest),
-    };
-    (block, judge(u128::from_le_bytes(block)))
+    }
 }
 
 /// Adds a block to a hash.
 #[inline(always)]
-fn add(hash: u64, block: u128) -> u64 {
-    let x = hash ^ block as u64 ^ ((block >> 64) as u64).rotate_left(29);
-    let x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+pub(super) const fn add(hash: u64, fold: u64) -> u64 {
+    let x = (hash ^ fold).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x ^ x >> 32
 }
 
 /// The last bytes of the strings, filled up.
 #[cold]
-fn last_block(rest: &[u8]) -> [u8; 16] {
-    let mut block = [0; 16];
+fn last_block(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
     block
 }
@@ -93,10 +116,15 @@ pub(super) fn scan(tail: &[u8]) -> Scan {
 
 /// What is left to ask of an identifier, `first` being its first eight bytes.
 #[inline(always)]
-fn is_plain(first: u64, tail: &[u8], len: usize) -> bool {
-    len > 0
-        && !(first as u8).is_ascii_digit()
-        && !(names::may_be_reserved(first, tail, len) && names::is_reserved(&tail[..len]))
+fn is_plain(first: u64, hash: u64, tail: &[u8], len: usize) -> bool {
+    begins_well(first)
+        && !(names::may_be_reserved(first, hash, tail, len) && names::is_reserved(&tail[..len]))
+}
+
+/// Of what may stand in an identifier, digits come first; an empty name begins with a NUL.
+#[inline(always)]
+fn begins_well(first: u64) -> bool {
+    first as u8 > b'9'
 }
 
 /// A short text in a block that is copied whole.
@@ -126,15 +154,14 @@ impl Word {
     }
 }
 
-/// Bytes that are always free at the end of the room, so that a block can be stored whole and its length
-/// counted afterwards.
+/// No text that is written at once is longer: a block is stored whole, and its length counted afterwards.
 pub(super) const SLACK: usize = 1024;
 
 impl Text {
     /// An empty text that grows in this room, whatever stands in it.
     pub fn new(mut room: Vec<u8>) -> Text {
-        if room.len() <= SLACK {
-            room.resize(SLACK * 2, 0);
+        if room.len() < SLACK {
+            room.resize(SLACK, 0);
         }
         Text {
             room,
@@ -180,25 +207,39 @@ impl Text {
         self.bytes(&behind);
     }
 
-    #[inline]
-    fn advance(&mut self, by: usize) {
-        self.len += by;
-        if self.len + SLACK > self.room.len() {
+    /// Room for the next `N` bytes.
+    #[inline(always)]
+    fn next<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        const { assert!(N <= SLACK) };
+        if self.room.len() - self.len < N {
             self.grow();
         }
+        self.room.get_mut(self.len..)?.first_chunk_mut()
+    }
+
+    /// Has so much room behind the text.
+    #[inline(always)]
+    pub fn ensure<const N: usize>(&mut self) {
+        let _ = self.next::<N>();
     }
 
     #[cold]
     fn grow(&mut self) {
-        if self.len > MAX_TEXT {
+        let most = MAX_TEXT + SLACK;
+        if self.room.len() == most {
             (self.len, self.full) = (0, true);
         } else {
-            let most = MAX_TEXT + 2 * SLACK;
             self.room.resize((self.room.len() * 2).min(most), 0);
         }
     }
 
-    /// Room for a line, to be counted once it is written.
+    /// The text, and room behind it.
+    #[inline(always)]
+    pub fn room(&self) -> &[u8] {
+        &self.room
+    }
+
+    /// Room for a line, to be counted once it is written, if there is as much.
     #[inline(always)]
     pub fn line(&mut self) -> Option<Line<'_>> {
         let room = self.room.get_mut(self.len..)?.first_chunk_mut()?;
@@ -208,7 +249,30 @@ impl Text {
     /// Counts a line.
     #[inline(always)]
     pub fn count(&mut self, line: usize) {
-        self.advance(line);
+        self.len += line;
+    }
+
+    /// Writes over what stands at `at`.
+    #[inline(always)]
+    pub fn set<const N: usize>(&mut self, at: usize, text: [u8; N]) {
+        if let Some(room) = self.room.get_mut(at..).and_then(|r| r.first_chunk_mut()) {
+            *room = text;
+        }
+    }
+
+    /// Writes once more what stands at `from`.
+    #[inline(always)]
+    pub fn again(&mut self, mut from: usize, len: usize) {
+        let mut left = len;
+        loop {
+            let room = self.room.get(from..).unwrap_or_default();
+            let block = room.first_chunk::<32>().copied().unwrap_or([0; 32]);
+            self.block(&block, left.min(32));
+            if left <= 32 {
+                return;
+            }
+            (from, left) = (from + 32, left - 32);
+        }
     }
 
     /// Text whose length the compiler knows, up to the slack.
@@ -220,12 +284,10 @@ impl Text {
     /// The first `len` bytes of a block.
     #[inline(always)]
     pub fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
-        const { assert!(N <= SLACK) };
-        let room = self.room.get_mut(self.len..).unwrap_or_default();
-        if let Some(room) = room.first_chunk_mut::<N>() {
+        if let Some(room) = self.next() {
             *room = *block;
+            self.len += len;
         }
-        self.advance(len);
     }
 
     #[inline]
@@ -239,12 +301,11 @@ impl Text {
 
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(SLACK / 2) {
-            let room = self.room.get_mut(self.len..).unwrap_or_default();
-            if let Some(room) = room.get_mut(..chunk.len()) {
-                room.copy_from_slice(chunk);
+        for chunk in bytes.chunks(SLACK) {
+            if let Some(room) = self.next::<SLACK>() {
+                room[..chunk.len()].copy_from_slice(chunk);
+                self.len += chunk.len();
             }
-            self.advance(chunk.len());
         }
     }
 
@@ -262,6 +323,20 @@ impl Text {
     #[inline(always)]
     pub fn name(&mut self, tail: &[u8]) -> Scan {
         read(tail, |block, len| self.block(block, len))
+    }
+
+    /// The number that tells a name from others.
+    #[inline(always)]
+    pub fn suffix(&mut self, suffix: u32) {
+        if suffix > 1 {
+            self.numbered(suffix);
+        }
+    }
+
+    #[cold]
+    fn numbered(&mut self, suffix: u32) {
+        self.lit(b"___");
+        self.number(u64::from(suffix));
     }
 
     #[inline]
@@ -303,48 +378,46 @@ impl Text {
 /// A line under way, to be written in another way if it turns out not to fit.
 pub(super) struct Line<'l> {
     room: &'l mut [u8; SLACK],
-    /// Bytes so far; all of the room once something did not fit.
     at: usize,
 }
 
 impl Line<'_> {
-    /// Its length, if it fits.
+    /// Its length, if all of it fits.
     #[inline(always)]
     pub fn end(self) -> Option<usize> {
-        (self.at < SLACK).then_some(self.at)
+        // No block is longer than what is left then.
+        (self.at <= SLACK - 64).then_some(self.at)
+    }
+
+    #[inline(always)]
+    pub fn take_back(&mut self, n: usize) {
+        self.at -= n;
+    }
+
+    #[inline(always)]
+    pub fn lit<const N: usize>(&mut self, text: &[u8; N]) {
+        self.block(text, N);
     }
 
     /// The first `len` bytes of a block.
     #[inline(always)]
     pub fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
         let room = self.room.get_mut(self.at..).unwrap_or_default();
-        match room.first_chunk_mut::<N>() {
-            Some(room) => {
-                *room = *block;
-                self.at += len;
-            }
-            None => self.at = SLACK,
+        if let Some(room) = room.first_chunk_mut::<N>() {
+            *room = *block;
         }
+        self.at += len;
     }
 
-    /// The first `len` bytes of a text that goes on beyond them.
+    /// The first `len` bytes of a text that goes on beyond them. Most are no more than `N`.
     #[inline(always)]
-    pub fn copy(&mut self, mut tail: &[u8], len: usize) {
-        let end = self.at + len;
-        loop {
-            let room = self.room.get_mut(self.at..).unwrap_or_default();
-            let (Some(room), Some(block)) = (room.first_chunk_mut::<32>(), tail.first_chunk())
-            else {
-                self.at = SLACK;
-                return;
-            };
-            *room = *block;
-            self.at += 32;
-            if self.at >= end {
-                self.at = end;
-                return;
-            }
-            tail = tail.get(32..).unwrap_or_default();
+    pub fn copy<const N: usize>(&mut self, tail: &[u8], len: usize) {
+        let at = self.at;
+        if let Some(block) = tail.first_chunk::<N>() {
+            self.block(block, len);
+        }
+        if len > N {
+            copy_rest(self.room, at + N, &tail[N..], len - N);
         }
     }
 
@@ -356,9 +429,13 @@ impl Line<'_> {
 
     #[inline(always)]
     pub fn number(&mut self, n: u32) {
-        if n < 10 {
-            return self.block(&[b'0' + n as u8], 1);
+        match SMALL.get(n as usize) {
+            Some([digits @ .., len]) => self.block(digits, usize::from(*len)),
+            None => self.large(n),
         }
+    }
+
+    fn large(&mut self, n: u32) {
         let mut digits = [b'0'; 16];
         let (mut left, mut len) = (n, 0);
         while left > 0 {
@@ -370,6 +447,33 @@ impl Line<'_> {
         self.block(&digits.to_le_bytes(), len);
     }
 }
+
+/// Copies the first `len` bytes of `tail`, which goes on beyond them, by blocks.
+#[inline(never)]
+fn copy_rest(room: &mut [u8; SLACK], at: usize, tail: &[u8], len: usize) {
+    let room = room.get_mut(at..).unwrap_or_default();
+    let blocks = room.as_chunks_mut::<BLOCK>().0.iter_mut();
+    for (room, block) in blocks.zip(tail.as_chunks().0).take(len.div_ceil(BLOCK)) {
+        *room = *block;
+    }
+}
+
+/// The digits of small numbers, and how many.
+static SMALL: [[u8; 4]; 1000] = {
+    let mut all = [[0; 4]; 1000];
+    let mut n = 0;
+    while n < 1000 {
+        let (a, b, c) = (n / 100, n / 10 % 10, n % 10);
+        let [a, b, c] = [b'0' + a as u8, b'0' + b as u8, b'0' + c as u8];
+        all[n] = match n {
+            0..10 => [c, 0, 0, 1],
+            10..100 => [b, c, 0, 2],
+            _ => [a, b, c, 3],
+        };
+        n += 1;
+    }
+    all
+};
 
 #[cfg(test)]
 mod tests {
