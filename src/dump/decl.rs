@@ -133,23 +133,18 @@ impl Printer<'_, '_> {
         Ok(name)
     }
 
-    /// As [`Printer::declare`], for the first of its type.
+    /// As [`Printer::declare`], for the first of its type where [`Printer::spell_new`] has not spelled it.
     fn spell(&mut self, id: TypeId, tail: &[u8]) -> Result<Scan, Error> {
         // What is wanted already would hide what this type wants.
         let wanted = std::mem::take(&mut self.wants);
         let (start, in_place) = (self.out.len(), self.in_place);
-        let simple = self.simple(id);
-        if !simple {
-            self.prefix(id, 0, Role::Object, 0)?;
-        }
+        self.prefix(id, 0, Role::Object, 0)?;
         let before = start..self.out.len();
         let by_type = std::mem::take(&mut self.wants);
         let name = self.write_name(tail, 0);
         let behind = self.out.len();
         let by_name = std::mem::take(&mut self.wants);
-        if !simple {
-            self.suffix(id, 0)?;
-        }
+        self.suffix(id, 0)?;
         // A body depends on where it stands, and what is wanted has to be said each time.
         let wants_nothing = by_type == Wants::default() && self.wants == Wants::default();
         if wants_nothing && self.in_place == in_place && !self.out.is_full() {
@@ -163,7 +158,7 @@ impl Printer<'_, '_> {
     }
 
     /// Prints what stands before the name where nothing stands behind it: of a plain type or a pointer to
-    /// one, as most declarations are. False, and nothing printed, for any other.
+    /// one, as most parameters are. False, and nothing printed, for any other.
     #[inline]
     fn simple(&mut self, id: TypeId) -> bool {
         let slot = self.defs.slot_of(id);

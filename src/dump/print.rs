@@ -1,6 +1,6 @@
 //! Definitions as C text.
 
-use super::block::BLOCK;
+use super::block::{BLOCK, judge, judge_whole};
 use super::decl::Wants;
 use super::defs::{Def, DefClass, Defs, Slot};
 use super::error::{Error, in_words, shown};
@@ -110,8 +110,11 @@ impl<'p, 'b> Printer<'p, 'b> {
         if def.class != DefClass::Typedef {
             let start = self.out.len();
             self.head(def);
-            self.rest_of_body(slot)?;
-            self.out.lit(b";\n\n");
+            self.members_in_scope(slot)?;
+            match def.is(Def::PACKED) {
+                true => self.out.lit(b"} __attribute__((packed));\n\n"),
+                false => self.out.lit(b"};\n\n"),
+            }
             self.settle_wants(start);
             return self.check_length(id);
         }
@@ -129,22 +132,42 @@ impl<'p, 'b> Printer<'p, 'b> {
     /// A record's definition up to its members.
     #[inline]
     fn head(&mut self, def: &Def) {
+        if let Some(name) = self.usual_name(def)
+            && let Some(mut line) = self.out.line()
+        {
+            match def.class {
+                DefClass::Union => line.lit(b"union "),
+                _ => line.lit(b"struct "),
+            }
+            line.block(name, def.len as usize);
+            line.lit(b" {\n");
+            let len = line.len();
+            if self.out.end_line(len) {
+                return;
+            }
+        }
         self.record_keyword(def);
         self.name_of(def);
         self.out.lit(b" {\n");
     }
 
+    /// A definition's name and what lies behind it, if it is short and printed as it is.
+    #[inline]
+    pub fn usual_name(&self, def: &Def) -> Option<&'b [u8; BLOCK]> {
+        let usual = !def.is(Def::ESCAPED) && def.suffix < 2 && def.len as usize <= BLOCK;
+        usual.then(|| self.btf.name_block(def.name)).flatten()
+    }
+
     /// Prints a typedef, if it is a usual one.
     fn usual_typedef(&mut self, def: &Def) -> bool {
         let target = self.btf.target(def.id);
-        let plain = !def.is(Def::ESCAPED) && def.suffix < 2 && def.len as usize <= BLOCK;
-        if !(plain && self.spell_usual(target)) {
+        let Some(name) = self.usual_name(def) else {
+            return false;
+        };
+        if !self.spell_usual(target) {
             return false;
         }
         let Some(spelling) = self.spelled.get(target) else {
-            return false;
-        };
-        let Some(name) = self.btf.name_block::<BLOCK>(def.name) else {
             return false;
         };
         let Some(mut line) = self.out.line() else {
@@ -155,13 +178,8 @@ impl<'p, 'b> Printer<'p, 'b> {
         line.block(name, def.len as usize);
         line.copy::<16>(spelling.behind_tail(), spelling.to_end());
         line.lit(b"\n");
-        match line.end() {
-            Some(len) => {
-                self.out.count(len);
-                true
-            }
-            None => false,
-        }
+        let len = line.len();
+        self.out.end_line(len)
     }
 
     #[inline]
@@ -175,21 +193,22 @@ impl<'p, 'b> Printer<'p, 'b> {
     /// `{ … }` with its attributes.
     pub fn record_body(&mut self, slot: Slot) -> Result<(), Error> {
         self.out.lit(b"{\n");
-        self.rest_of_body(slot)
+        self.members_in_scope(slot)?;
+        self.out.tabs(self.indent);
+        self.out.byte(b'}');
+        if self.defs.get(slot).is(Def::PACKED) {
+            self.out.lit(b" __attribute__((packed))");
+        }
+        Ok(())
     }
 
-    /// A record's members, and what stands behind them.
-    fn rest_of_body(&mut self, slot: Slot) -> Result<(), Error> {
+    /// A record's members, which have names of their own.
+    fn members_in_scope(&mut self, slot: Slot) -> Result<(), Error> {
         let scope = self.seen.open();
         self.indent += 1;
         self.members(slot)?;
         self.indent -= 1;
-        self.out.tabs(self.indent);
-        self.out.byte(b'}');
         self.seen.close(scope);
-        if self.defs.get(slot).is(Def::PACKED) {
-            self.out.lit(b" __attribute__((packed))");
-        }
         Ok(())
     }
 
@@ -233,6 +252,7 @@ impl<'p, 'b> Printer<'p, 'b> {
         if matches!(tail, [] | [0, ..]) {
             return self.unnamed_member(m);
         }
+        self.out.ensure_line();
         self.out.tabs(self.indent);
         let name = self.declare(m.ty, tail)?;
         if self.seen.repeats(self.btf, m.name, name.hash) {
@@ -284,7 +304,10 @@ impl<'p, 'b> Printer<'p, 'b> {
         let Some(spelling) = self.spelled.get(m.ty) else {
             return false;
         };
-        let Some(name) = btf.name_block(m.name).and_then(short_name) else {
+        let Some(block) = btf.name_block(m.name) else {
+            return false;
+        };
+        let Some(name) = short_name(block, judge(block)) else {
             return false;
         };
         let Some(mut line) = self.out.line() else {
@@ -300,13 +323,8 @@ impl<'p, 'b> Printer<'p, 'b> {
             line.number(u32::from(m.width));
             line.lit(b";\n");
         }
-        match line.end() {
-            Some(len) if !self.seen.repeats(btf, m.name, name.hash) => {
-                self.out.count(len);
-                true
-            }
-            _ => false,
-        }
+        let len = line.len();
+        len.is_some() && !self.seen.repeats(btf, m.name, name.hash) && self.out.end_line(len)
     }
 
     fn unnamed_member(&mut self, m: &Member) -> Result<(), Error> {
@@ -509,10 +527,10 @@ impl<'p, 'b> Printer<'p, 'b> {
                     .unwrap_or((8 - cursor % 8).min(left)),
             };
             let ty = match (packed, bits) {
-                (true, _) | (_, 64) => "long long",
-                (_, 32) => "int",
-                (_, 16) => "short",
-                _ => "char",
+                (true, _) | (_, 64) => const { &Word::new("long long: ") },
+                (_, 32) => const { &Word::new("int: ") },
+                (_, 16) => const { &Word::new("short: ") },
+                _ => const { &Word::new("char: ") },
             };
             // A run of equal ones stands on one line.
             let natural = |c: u64| natural_start(c, &next) >= next.start;
@@ -525,9 +543,11 @@ impl<'p, 'b> Printer<'p, 'b> {
                 times += 1;
             }
             self.out.tabs(self.indent);
-            self.out.str(ty);
+            self.out.word(ty);
             for i in 0..times {
-                self.out.str(if i == 0 { ": " } else { ", : " });
+                if i > 0 {
+                    self.out.lit(b", : ");
+                }
                 self.out.number(bits);
             }
             self.out.lit(b";\n");
@@ -566,17 +586,19 @@ impl<'p, 'b> Printer<'p, 'b> {
         let suffixed = def.is(Def::SUFFIXED);
         let unsigned = !ty.kind_flag();
         let (mut least, mut most) = (0i128, 0i128);
-        let mut rows = ty.enumerators().enumerate();
+        let mut rows = ty.enumerators();
         loop {
             if !suffixed {
                 let largest = self.usual_enumerators(&mut rows, def.size);
                 most = most.max(i128::from(largest));
             }
-            let Some((i, e)) = rows.next() else { break };
+            let number = ty.vlen() - rows.len() as u32;
+            let Some(e) = rows.next() else { break };
+            self.out.ensure_line();
             self.out.tabs(self.indent + 1);
             let tail = self.btf.name_tail(e.name);
             let suffix = match suffixed {
-                true => self.naming.suffix_of(slot, i as u32),
+                true => self.naming.suffix_of(slot, number),
                 false => 0,
             };
             self.write_name(tail, suffix);
@@ -623,12 +645,12 @@ impl<'p, 'b> Printer<'p, 'b> {
         Ok(())
     }
 
-    /// Prints enumerators up to one that is no usual one: with a name that is long or that C does not take as
-    /// it is, or a value that is negative or large. Gives the largest value.
+    /// Prints enumerators up to one that is no usual one: with a name that C does not take as it is, or a
+    /// value that is negative or large. Gives the largest value.
     #[inline(never)]
     fn usual_enumerators(
         &mut self,
-        rows: &mut (impl Iterator<Item = (usize, Enumerator)> + Clone),
+        rows: &mut (impl Iterator<Item = Enumerator> + Clone),
         size: u64,
     ) -> u32 {
         let indent = self.indent + 1;
@@ -640,7 +662,7 @@ impl<'p, 'b> Printer<'p, 'b> {
         let mut next = rows.clone();
         *rows = loop {
             let here = next.clone();
-            let Some((_, e)) = next.next() else {
+            let Some(e) = next.next() else {
                 break here;
             };
             if !(0..limit).contains(&e.value) {
@@ -658,24 +680,22 @@ impl<'p, 'b> Printer<'p, 'b> {
     /// Prints an enumerator, if it is a usual one.
     #[inline(always)]
     fn usual_enumerator(&mut self, name: StrOffset, value: u32, indent: usize) -> bool {
-        let Some(name) = self.btf.name_block(name).and_then(short_name) else {
-            return false;
-        };
+        let (btf, at) = (self.btf, name);
         let Some(mut line) = self.out.line() else {
             return false;
         };
         line.block(TABS, indent);
-        line.block(name.block, name.len);
+        let name = btf.name_block(at);
+        match name.and_then(|b| short_name(b, judge_whole(b))) {
+            Some(name) => line.block(name.block, name.len),
+            None if line.long_name(btf.name_tail(at)) => {}
+            None => return false,
+        }
         line.block(b" = \0", 3);
         line.number(value);
         line.lit(b",\n");
-        match line.end() {
-            Some(len) => {
-                self.out.count(len);
-                true
-            }
-            None => false,
-        }
+        let len = line.len();
+        self.out.end_line(len)
     }
 
     /// An enumerator's value that is negative or needs more than 32 bits.

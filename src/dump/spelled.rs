@@ -1,8 +1,9 @@
 //! How types are spelled: what stands before and behind a name, kept for the next that is of the type.
 
-use super::defs::{Def, DefClass, Slot};
+use super::block::BLOCK;
+use super::defs::{DefClass, Slot};
 use super::print::{ENUM, Printer, STRUCT, UNION};
-use super::text::{MAX_TEXT, Text};
+use super::text::{Line, MAX_TEXT, SLACK, Text, Word};
 use crate::btf::{Kind, Type, TypeId};
 
 /// Spellings by type id.
@@ -20,6 +21,20 @@ pub(super) struct Spelling<'s>(&'s [u8; ROOM]);
 
 /// Longer than any spelling by a block.
 const ROOM: usize = 2 + 2 * 255 + 32;
+
+const _: () = assert!(ROOM <= SLACK);
+
+const VOID: Word = Word::new("void");
+const NO_NAME: &[u8; BLOCK] = &[0; BLOCK];
+
+/// What stands before a name of each [`DefClass`].
+static KEYWORDS: [Word; 5] = {
+    let mut words = [Word::new(""); 5];
+    words[DefClass::Struct as usize] = STRUCT;
+    words[DefClass::Union as usize] = UNION;
+    words[DefClass::Enum as usize] = ENUM;
+    words
+};
 
 /// How a declaration ends.
 const END: &[u8; 2] = b";\n";
@@ -59,7 +74,8 @@ impl<'s> Spelling<'s> {
 impl Spelled {
     /// For types whose id is less than `end`.
     pub fn new(end: usize) -> Spelled {
-        let mut text = Text::new(vec![0; 256 << 10]);
+        // About as much as a kernel's take.
+        let mut text = Text::new(vec![0; (4 * end).min(1 << 20)]);
         // Nothing is at 0.
         text.byte(0);
         Spelled {
@@ -103,12 +119,31 @@ impl Spelled {
         }
     }
 
+    /// Keeps a spelling of which nothing stands behind a name.
+    #[inline(always)]
+    fn keep_line(&mut self, id: TypeId, before: impl FnOnce(&mut Line<'_>)) -> bool {
+        let Some(start) = self.start() else {
+            return false;
+        };
+        let Some(mut line) = self.text.line() else {
+            return false;
+        };
+        before(&mut line);
+        let len = line.len();
+        self.text.end_line(len);
+        let name = self.text.len();
+        self.finish(id, start, name)
+    }
+
     /// Begins a spelling: where.
     #[inline(always)]
     fn start(&mut self) -> Option<usize> {
         let start = self.text.len();
+        if start > MAX_TEXT / 2 {
+            return None;
+        }
         self.text.lit(&[0, 0]);
-        (start < MAX_TEXT / 2).then_some(start)
+        Some(start)
     }
 
     /// Ends a spelling that began at `start` and in which the name stands at `name`. False if it is too long
@@ -116,7 +151,7 @@ impl Spelled {
     #[inline(always)]
     fn finish(&mut self, id: TypeId, start: usize, name: usize) -> bool {
         self.text.lit(END);
-        self.text.ensure::<ROOM>();
+        self.text.ensure_line();
         let (before, to_end) = (name - start - 2, self.text.len() - name);
         if let (Ok(before), Ok(to_end)) = (u8::try_from(before), u8::try_from(to_end))
             && let Some(at) = self.at.get_mut(id.0 as usize)
@@ -178,37 +213,24 @@ impl Printer<'_, '_> {
     #[inline(never)]
     fn spell_at(&mut self, id: TypeId, depth: u32) -> bool {
         let btf = self.btf;
-        let slot = self.defs.slot_of(id);
+        let pointer = btf.kind(id) == Kind::Ptr;
+        let of = if pointer { btf.target(id) } else { id };
+        let slot = self.defs.slot_of(of);
         if slot != 0 {
-            return self.spell_plain(id, slot, false, false);
+            return self.spell_plain(id, slot, false, pointer);
         }
-        match btf.kind(id) {
-            Kind::Ptr => {
-                let target = btf.target(id);
-                let slot = self.defs.slot_of(target);
-                if slot != 0 {
-                    return self.spell_plain(id, slot, false, true);
-                }
-                match btf.kind(target) {
-                    Kind::Const => {
-                        let target = btf.target(target);
-                        let slot = self.defs.slot_of(target);
-                        (slot != 0 || target == TypeId::VOID)
-                            && self.spell_plain(id, slot, true, true)
-                    }
-                    Kind::Void if target == TypeId::VOID => self.spell_plain(id, 0, false, true),
-                    Kind::FuncProto => self.spell_function(id, &btf.ty(target), depth),
-                    Kind::Ptr => {
-                        self.spell_part(target, depth) && self.spell_around(id, target, b"*", None)
-                    }
-                    _ => false,
-                }
-            }
+        match btf.kind(of) {
             Kind::Const => {
-                let slot = self.defs.slot_of(btf.target(id));
-                slot != 0 && self.spell_plain(id, slot, true, false)
+                let slot = self.defs.slot_of(btf.target(of));
+                let void = pointer && btf.target(of) == TypeId::VOID;
+                (slot != 0 || void) && self.spell_plain(id, slot, true, pointer)
             }
-            Kind::Array => match btf.ty(id).array() {
+            Kind::Void if pointer && of == TypeId::VOID => self.spell_plain(id, 0, false, true),
+            Kind::FuncProto if pointer => self.spell_function(id, &btf.ty(of), depth),
+            Kind::Ptr if pointer => {
+                self.spell_part(of, depth) && self.spell_around(id, of, b"*", None)
+            }
+            Kind::Array if !pointer => match btf.ty(id).array() {
                 Some(array) => {
                     self.spell_part(array.element, depth)
                         && self.check_array(id).is_ok()
@@ -233,41 +255,26 @@ impl Printer<'_, '_> {
         if slot != 0 {
             let is = |kind: Kind| def.class == DefClass::Typedef && def.text == kind as u32;
             // const of a function type says what C cannot; nothing is of type void.
-            if !self.is_plain(slot)
-                || def.is(Def::ESCAPED)
-                || is_const && is(Kind::FuncProto)
-                || !pointer && is(Kind::Void)
+            if !self.is_plain(slot) || is_const && is(Kind::FuncProto) || !pointer && is(Kind::Void)
             {
                 return false;
             }
         }
-        let Some(start) = self.spelled.start() else {
-            return false;
+        // By a table, since nobody can guess what class the next type is of.
+        let (word, name, len) = match (slot, def.class) {
+            (0, _) => (&VOID, NO_NAME, 0),
+            (_, DefClass::Arithmetic) => (&self.defs.texts[def.text as usize], NO_NAME, 0),
+            (_, class) => match self.usual_name(def) {
+                Some(name) => (&KEYWORDS[class as usize], name, def.len as usize),
+                None => return false,
+            },
         };
-        let text = &mut self.spelled.text;
-        if is_const {
-            text.lit(b"const ");
-        }
-        let word = match (def.class, slot) {
-            (_, 0) => None,
-            (DefClass::Arithmetic, _) => Some(&self.defs.texts[def.text as usize]),
-            (DefClass::Struct, _) => Some(&STRUCT),
-            (DefClass::Union, _) => Some(&UNION),
-            (DefClass::Enum, _) => Some(&ENUM),
-            (DefClass::Typedef, _) => None,
-        };
-        if let Some(word) = word {
-            text.word(word);
-        }
-        if slot == 0 {
-            text.lit(b"void");
-        } else if def.class != DefClass::Arithmetic {
-            text.copy(self.btf.name_tail(def.name), def.len as usize);
-            text.suffix(def.suffix);
-        }
-        text.block(b" *", 1 + usize::from(pointer));
-        let name = text.len();
-        self.spelled.finish(id, start, name)
+        self.spelled.keep_line(id, |line| {
+            line.block(b"const ", 6 * usize::from(is_const));
+            line.word(word);
+            line.block(name, len);
+            line.block(b" *", 1 + usize::from(pointer));
+        })
     }
 
     /// A pointer to what was spelled, or an array of it.

@@ -34,16 +34,16 @@ pub(super) struct ShortName<'b> {
     pub hash: u64,
 }
 
-/// Reads a name, given its first bytes, if it is as nearly all are: short, and of no look that any word has
-/// which C does not take.
+/// A name, given its first bytes, if it is as nearly all are: short, and of no look that any word has which C
+/// does not take.
 #[inline(always)]
-pub(super) fn short_name(block: &[u8; BLOCK]) -> Option<ShortName<'_>> {
+pub(super) fn short_name(block: &[u8; BLOCK], judged: Judged) -> Option<ShortName<'_>> {
     let Judged {
         len,
         fine,
         first,
         fold,
-    } = judge(block);
+    } = judged;
     let hash = add(0, fold);
     let fine = fine && len < BLOCK && begins_well(first);
     (fine && !names::may_be_reserved(first, hash, block, len)).then_some(ShortName {
@@ -217,10 +217,10 @@ impl Text {
         self.room.get_mut(self.len..)?.first_chunk_mut()
     }
 
-    /// Has so much room behind the text.
+    /// Has room for a line.
     #[inline(always)]
-    pub fn ensure<const N: usize>(&mut self) {
-        let _ = self.next::<N>();
+    pub fn ensure_line(&mut self) {
+        let _ = self.next::<SLACK>();
     }
 
     #[cold]
@@ -246,10 +246,11 @@ impl Text {
         Some(Line { room, at: 0 })
     }
 
-    /// Counts a line.
+    /// Counts a line of so many bytes, if it had room.
     #[inline(always)]
-    pub fn count(&mut self, line: usize) {
-        self.len += line;
+    pub fn end_line(&mut self, len: Option<usize>) -> bool {
+        self.len += len.unwrap_or(0);
+        len.is_some()
     }
 
     /// Writes over what stands at `at`.
@@ -357,10 +358,10 @@ impl Text {
 
     #[inline]
     pub fn number(&mut self, n: u64) {
-        if n < 10 {
-            return self.byte(b'0' + n as u8);
+        match SMALL.get(n as usize) {
+            Some(digits) => self.block(digits, usize::from(digits[3])),
+            None => self.digits(n),
         }
-        self.digits(n);
     }
 
     fn digits(&mut self, mut n: u64) {
@@ -384,7 +385,7 @@ pub(super) struct Line<'l> {
 impl Line<'_> {
     /// Its length, if all of it fits.
     #[inline(always)]
-    pub fn end(self) -> Option<usize> {
+    pub fn len(self) -> Option<usize> {
         // No block is longer than what is left then.
         (self.at <= SLACK - 64).then_some(self.at)
     }
@@ -409,6 +410,11 @@ impl Line<'_> {
         self.at += len;
     }
 
+    #[inline(always)]
+    pub fn word(&mut self, word: &Word) {
+        self.block(&word.block, word.len);
+    }
+
     /// The first `len` bytes of a text that goes on beyond them. Most are no more than `N`.
     #[inline(always)]
     pub fn copy<const N: usize>(&mut self, tail: &[u8], len: usize) {
@@ -421,16 +427,18 @@ impl Line<'_> {
         }
     }
 
-    /// The name at the start of `tail`.
+    /// The name at the start of `tail`. False if C does not take it as it is.
     #[inline(always)]
-    pub fn name(&mut self, tail: &[u8]) -> Scan {
-        read(tail, |block, len| self.block(block, len))
+    pub fn long_name(&mut self, tail: &[u8]) -> bool {
+        let len = copy_name(self.room, self.at, tail);
+        self.at += len.unwrap_or(0);
+        len.is_some()
     }
 
     #[inline(always)]
     pub fn number(&mut self, n: u32) {
         match SMALL.get(n as usize) {
-            Some([digits @ .., len]) => self.block(digits, usize::from(*len)),
+            Some(digits) => self.block(digits, usize::from(digits[3])),
             None => self.large(n),
         }
     }
@@ -458,7 +466,15 @@ fn copy_rest(room: &mut [u8; SLACK], at: usize, tail: &[u8], len: usize) {
     }
 }
 
-/// The digits of small numbers, and how many.
+/// Copies the name at the start of `tail`: how long it is, if C takes it as it is.
+#[inline(never)]
+fn copy_name(room: &mut [u8; SLACK], at: usize, tail: &[u8]) -> Option<usize> {
+    let mut line = Line { room, at };
+    let name = read(tail, |block, len| line.block(block, len));
+    name.plain.then_some(name.len)
+}
+
+/// Small numbers: up to three digits, and how many there are.
 static SMALL: [[u8; 4]; 1000] = {
     let mut all = [[0; 4]; 1000];
     let mut n = 0;
@@ -477,6 +493,7 @@ static SMALL: [[u8; 4]; 1000] = {
 
 #[cfg(test)]
 mod tests {
+    use super::super::block::judge_whole;
     use super::*;
 
     #[test]
@@ -513,6 +530,62 @@ mod tests {
             assert_eq!(scan(&short).hash, scan(&long).hash, "{len}");
             assert_eq!(scan(&short).plain, scan(&long).plain, "{len}");
         }
+    }
+
+    #[test]
+    fn a_short_name_is_what_reading_it_tells() {
+        for name in [
+            "a",
+            "_x9",
+            "sixteen_bytes_16",
+            "more_than_sixteen_bytes_of_it",
+            "int",
+            "9x",
+            "",
+            "a-b",
+        ] {
+            let mut bytes = [b'!'; BLOCK];
+            bytes[..name.len()].copy_from_slice(name.as_bytes());
+            bytes[name.len()] = 0;
+            let read = scan(&bytes);
+            for judged in [judge(&bytes), judge_whole(&bytes)] {
+                let short = short_name(&bytes, judged).map(|name| (name.len, name.hash));
+                assert_eq!(short, read.plain.then_some((read.len, read.hash)), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_what_was_written() {
+        let long: String = (0..600).map(|n| char::from(b'a' + n as u8 % 26)).collect();
+        for len in [0, 1, 15, 16, 17, 31, 32, 33, 64, 200, 255] {
+            let mut text = Text::new(Vec::new());
+            text.lit(b"before ");
+            assert!(text.line().is_none());
+            text.ensure_line();
+            let mut line = text.line().unwrap();
+            line.copy::<32>(long.as_bytes(), len);
+            line.lit(b" ");
+            line.copy::<16>(long.as_bytes(), len);
+            line.number(len as u32 * 16_777_216);
+            assert!(line.long_name([&long.as_bytes()[..len + 1], b"\0"].concat().as_slice()));
+            let len_of_line = line.len();
+            assert!(text.end_line(len_of_line));
+            let (part, name) = (&long[..len], &long[..len + 1]);
+            let want = format!("before {part} {part}{}{name}", len as u32 * 16_777_216);
+            assert_eq!(std::str::from_utf8(text.as_bytes()).unwrap(), want);
+        }
+    }
+
+    #[test]
+    fn a_line_that_does_not_fit_is_not_counted() {
+        let mut text = Text::new(Vec::new());
+        let mut line = text.line().unwrap();
+        assert!(line.long_name([&[b'a'; 1100][..], b"\0"].concat().as_slice()));
+        line.lit(b";\n");
+        let len = line.len();
+        assert!(!text.end_line(len));
+        assert_eq!(text.as_bytes(), b"");
     }
 
     #[test]
