@@ -2,8 +2,9 @@
 
 use super::block::BLOCK;
 use super::defs::{DefClass, Slot};
+use super::line::Line;
 use super::print::{ENUM, Printer, STRUCT, UNION};
-use super::text::{Line, MAX_TEXT, SLACK, Text, Word};
+use super::text::{MAX_TEXT, SLACK, Text, Word};
 use crate::btf::{Kind, Type, TypeId};
 
 /// Spellings by type id.
