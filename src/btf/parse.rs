@@ -329,6 +329,21 @@ impl<'d> Btf<'d> {
         }
     }
 
+    /// The first bytes of a name and what lies behind it, where the strings do not end before that: a quicker
+    /// [`Btf::name_tail`].
+    #[inline(always)]
+    pub(crate) fn name_block<const N: usize>(&self, at: StrOffset) -> Option<&'d [u8; N]> {
+        match at.0.checked_sub(self.first_str) {
+            Some(own) => self.strings.get(own as usize..)?.first_chunk(),
+            None => self.name_block_of_base(at),
+        }
+    }
+
+    #[inline(never)]
+    fn name_block_of_base<const N: usize>(&self, at: StrOffset) -> Option<&'d [u8; N]> {
+        self.base?.name_tail(at).first_chunk()
+    }
+
     /// The BTF that this one goes on from.
     pub fn base(&self) -> Option<&'d Btf<'d>> {
         self.base

@@ -125,7 +125,7 @@ impl Printer<'_, '_> {
         let Some(spelling) = self.spelled.get(id) else {
             return self.spell(id, tail);
         };
-        self.out.copy(spelling.tail, spelling.before);
+        self.out.copy(spelling.before_tail(), spelling.before());
         let name = self.write_name(tail, 0);
         if let Some(spelling) = self.spelled.get(id) {
             self.out.bytes(spelling.behind());
@@ -133,23 +133,18 @@ impl Printer<'_, '_> {
         Ok(name)
     }
 
-    /// As [`Printer::declare`], for the first of its type.
+    /// As [`Printer::declare`], for the first of its type where [`Printer::spell_new`] has not spelled it.
     fn spell(&mut self, id: TypeId, tail: &[u8]) -> Result<Scan, Error> {
         // What is wanted already would hide what this type wants.
         let wanted = std::mem::take(&mut self.wants);
         let (start, in_place) = (self.out.len(), self.in_place);
-        let simple = self.simple(id);
-        if !simple {
-            self.prefix(id, 0, Role::Object, 0)?;
-        }
+        self.prefix(id, 0, Role::Object, 0)?;
         let before = start..self.out.len();
         let by_type = std::mem::take(&mut self.wants);
         let name = self.write_name(tail, 0);
         let behind = self.out.len();
         let by_name = std::mem::take(&mut self.wants);
-        if !simple {
-            self.suffix(id, 0)?;
-        }
+        self.suffix(id, 0)?;
         // A body depends on where it stands, and what is wanted has to be said each time.
         let wants_nothing = by_type == Wants::default() && self.wants == Wants::default();
         if wants_nothing && self.in_place == in_place && !self.out.is_full() {
@@ -163,7 +158,7 @@ impl Printer<'_, '_> {
     }
 
     /// Prints what stands before the name where nothing stands behind it: of a plain type or a pointer to
-    /// one, as most declarations are. False, and nothing printed, for any other.
+    /// one, as most parameters are. False, and nothing printed, for any other.
     #[inline]
     fn simple(&mut self, id: TypeId) -> bool {
         let slot = self.defs.slot_of(id);
@@ -225,7 +220,7 @@ impl Printer<'_, '_> {
 
     /// A named record or enum, a typedef or an arithmetic type: one or two words.
     #[inline]
-    fn is_plain(&self, slot: Slot) -> bool {
+    pub fn is_plain(&self, slot: Slot) -> bool {
         let def = self.defs.get(slot);
         match def.class {
             DefClass::Typedef | DefClass::Arithmetic => true,
@@ -270,7 +265,7 @@ impl Printer<'_, '_> {
             && !(role == Role::Result && ty.kind().is_modifier())
             && let Some(spelling) = self.spelled.get(id)
         {
-            self.out.copy(spelling.tail, spelling.before);
+            self.out.copy(spelling.before_tail(), spelling.before());
             return Ok(());
         }
         match ty.kind() {
@@ -417,7 +412,7 @@ impl Printer<'_, '_> {
             let read = scan(tail);
             if read.plain || names::is_c23(&tail[..read.len]) {
                 self.out.copy(tail, read.len);
-                self.number_suffix(suffix);
+                self.out.suffix(suffix);
             } else {
                 self.write_name(tail, suffix);
             }
@@ -472,7 +467,7 @@ impl Printer<'_, '_> {
     }
 
     /// Refuses an array that is larger than an object can be.
-    fn check_array(&self, id: TypeId) -> Result<(), Error> {
+    pub fn check_array(&self, id: TypeId) -> Result<(), Error> {
         let most = match self.btf.pointer_size() {
             4 => u64::from(u32::MAX >> 1),
             _ => u64::MAX >> 4,
@@ -521,7 +516,7 @@ impl Printer<'_, '_> {
             if let Some(spelling) = self.spelled.get(p.ty)
                 && !named
             {
-                self.out.copy(spelling.tail, spelling.before);
+                self.out.copy(spelling.before_tail(), spelling.before());
                 if self.out.last() == Some(b' ') {
                     self.out.take_back(1);
                 }
@@ -573,7 +568,7 @@ impl Printer<'_, '_> {
         } else {
             self.out.copy(tail, def.len as usize);
         }
-        self.number_suffix(def.suffix);
+        self.out.suffix(def.suffix);
     }
 
     /// A name, escaped where C wants it, with its suffix. Gives the name as it was read.
@@ -584,21 +579,8 @@ impl Printer<'_, '_> {
             self.out.take_back(name.len);
             self.odd_name(&tail[..name.len], suffix);
         }
-        self.number_suffix(suffix);
+        self.out.suffix(suffix);
         name
-    }
-
-    #[inline(always)]
-    fn number_suffix(&mut self, suffix: u32) {
-        if suffix > 1 {
-            self.numbered(suffix);
-        }
-    }
-
-    #[cold]
-    fn numbered(&mut self, suffix: u32) {
-        self.out.lit(b"___");
-        self.out.number(u64::from(suffix));
     }
 
     #[cold]

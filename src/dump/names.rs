@@ -6,6 +6,8 @@
 //! with `__btfleet_` by itself is escaped too. (libbpf ignores what follows `___` in a name; an escape never
 //! holds that.)
 
+use super::{block, text};
+
 /// What every escaped name begins with.
 pub(super) const ESCAPE: &[u8] = b"__btfleet_";
 
@@ -428,9 +430,10 @@ pub(super) fn is_c23(name: &[u8]) -> bool {
 /// A quick filter before [`is_reserved`]: false for nearly all names. `first` is the name's first eight
 /// bytes, little-endian, padded with zeros.
 #[inline(always)]
-pub(super) fn may_be_reserved(first: u64, tail: &[u8], len: usize) -> bool {
+pub(super) fn may_be_reserved(first: u64, hash: u64, tail: &[u8], len: usize) -> bool {
     const UNDERSCORES: u16 = u16::from_le_bytes(*b"__");
-    in_filter(first, len) || first as u16 == UNDERSCORES && may_be_of_a_family(first, tail, len)
+    in_filter(hash) && has_tag(hash)
+        || first as u16 == UNDERSCORES && may_be_of_a_family(first, tail, len)
 }
 
 fn may_be_of_a_family(first: u64, tail: &[u8], len: usize) -> bool {
@@ -440,41 +443,72 @@ fn may_be_of_a_family(first: u64, tail: &[u8], len: usize) -> bool {
         || len > 3 && tail.get(len - 2..len) == Some(b"__")
 }
 
-#[inline]
-fn in_filter(first: u64, len: usize) -> bool {
-    let slot = filter_slot(first, len);
+#[inline(always)]
+fn in_filter(hash: u64) -> bool {
+    let slot = filter_slot(hash);
     FILTER[slot / 64] >> (slot % 64) & 1 != 0
 }
 
-const fn filter_slot(first: u64, len: usize) -> usize {
-    ((first ^ (len as u64) << 59).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48) as usize
+#[inline(always)]
+const fn filter_slot(hash: u64) -> usize {
+    (hash >> 49) as usize
 }
+
+#[cold]
+fn has_tag(hash: u64) -> bool {
+    TAGS.contains(&tag(hash))
+}
+
+const fn tag(hash: u64) -> u32 {
+    (hash >> 17) as u32
+}
+
+const WORDS: usize = RESERVED.len() + C23.len();
+
+/// Hashes of reserved words.
+const HASHES: [u64; WORDS] = {
+    let mut hashes = [0; WORDS];
+    let mut w = 0;
+    while w < WORDS {
+        let word = match w < RESERVED.len() {
+            true => RESERVED[w].as_bytes(),
+            false => C23[w - RESERVED.len()].as_bytes(),
+        };
+        // None is longer than a block.
+        let mut words = [0; 4];
+        let mut i = 0;
+        while i < word.len() {
+            words[i / 8] |= (word[i] as u64) << (i % 8 * 8);
+            i += 1;
+        }
+        hashes[w] = text::add(0, block::fold(words));
+        w += 1;
+    }
+    hashes
+};
 
 /// One bit for each value of [`filter_slot`], set for those of reserved words.
-const FILTER: [u64; 1024] = filter();
-
-const fn filter() -> [u64; 1024] {
-    let mut bits = [0; 1024];
-    let lists = [RESERVED, C23];
-    let mut l = 0;
-    while l < lists.len() {
-        let mut w = 0;
-        while w < lists[l].len() {
-            let word = lists[l][w].as_bytes();
-            let mut first = 0u64;
-            let mut i = 0;
-            while i < word.len() && i < 8 {
-                first |= (word[i] as u64) << (i * 8);
-                i += 1;
-            }
-            let slot = filter_slot(first, word.len());
-            bits[slot / 64] |= 1 << (slot % 64);
-            w += 1;
-        }
-        l += 1;
+static FILTER: [u64; 512] = {
+    let mut bits = [0; 512];
+    let mut w = 0;
+    while w < WORDS {
+        let slot = filter_slot(HASHES[w]);
+        bits[slot / 64] |= 1 << (slot % 64);
+        w += 1;
     }
     bits
-}
+};
+
+/// Other bits of their hashes.
+static TAGS: [u32; WORDS] = {
+    let mut tags = [0; WORDS];
+    let mut w = 0;
+    while w < WORDS {
+        tags[w] = tag(HASHES[w]);
+        w += 1;
+    }
+    tags
+};
 
 /// Whether an identifier cannot be used as it is: a keyword (of C23 too), a macro, or like our escapes.
 #[cold]

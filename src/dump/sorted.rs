@@ -153,7 +153,8 @@ pub(super) fn find_named<'n>(btf: &Btf<'_>, sorted: &'n [Named], like: &Named) -
 impl Defs {
     /// Whether some definition of this namespace bears exactly this name.
     pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
-        let tail = [name, b"\0"].concat();
+        // With a block behind it, as names in a BTF have.
+        let tail = [name, &[0; 16]].concat();
         let less =
             |n: &Named| compare_names(btf.name_tail(n.at), &tail).then(n.typedef().cmp(&typedef));
         self.named.binary_search_by(less).is_ok()

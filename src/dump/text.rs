@@ -1,12 +1,13 @@
-//! The output buffer. Names are copied sixteen bytes at a time and judged as they are copied.
+//! The output buffer. Names are copied a block at a time and judged as they are copied.
 
-use super::block::{Judged, KEEP, judge};
+use super::block::{BLOCK, Judged, judge};
+use super::line::{Line, SMALL};
 use super::names;
 
 /// The text being written.
 pub(super) struct Text {
-    /// Longer than the text by [`SLACK`] at least.
     room: Vec<u8>,
+    /// No longer than the room.
     len: usize,
     /// The text became longer than [`MAX_TEXT`], and what stands here is of no use.
     full: bool,
@@ -26,29 +27,54 @@ pub(super) struct Scan {
     pub plain: bool,
 }
 
+/// A name that fits a block.
+pub(super) struct ShortName<'b> {
+    /// The name and what lies behind it.
+    pub block: &'b [u8; BLOCK],
+    pub len: usize,
+    pub hash: u64,
+}
+
+/// A name, given its first bytes, if it is as nearly all are: short, and of no look that any word has which C
+/// does not take.
+#[inline(always)]
+pub(super) fn short_name(block: &[u8; BLOCK], judged: Judged) -> Option<ShortName<'_>> {
+    let Judged {
+        len,
+        fine,
+        first,
+        fold,
+    } = judged;
+    let hash = add(0, fold);
+    let fine = fine && len < BLOCK && begins_well(first);
+    (fine && !names::may_be_reserved(first, hash, block, len)).then_some(ShortName {
+        block,
+        len,
+        hash,
+    })
+}
+
 /// Reads the name at the start of `tail`, which goes on beyond its NUL. Each block of it is handed over,
 /// with how many of its bytes are the name's.
 #[inline(always)]
-fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; 16], usize)) -> Scan {
+pub(super) fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; BLOCK], usize)) -> Scan {
     // Most names end in their first block.
-    let (block, judged) = block(tail);
-    let mut len = judged.len();
-    let mut fine = judged.is_fine(len);
+    let block = block(tail);
+    let judged = judge(&block);
+    let (mut len, mut fine) = (judged.len, judged.fine);
     block_of(&block, len);
-    let kept = u128::from_le_bytes(block) & KEEP[len];
-    let first = kept as u64;
-    let mut hash = add(0, kept);
-    if len == 16 {
+    let mut hash = add(0, judged.fold);
+    if len == BLOCK {
         let mut rest = tail;
         loop {
-            rest = rest.get(16..).unwrap_or_default();
-            let (block, judged) = self::block(rest);
-            let here = judged.len();
-            block_of(&block, here);
-            fine &= judged.is_fine(here);
-            hash = add(hash, u128::from_le_bytes(block) & KEEP[here]);
-            len += here;
-            if here < 16 {
+            rest = rest.get(BLOCK..).unwrap_or_default();
+            let block = self::block(rest);
+            let here = judge(&block);
+            block_of(&block, here.len);
+            fine &= here.fine;
+            hash = add(hash, here.fold);
+            len += here.len;
+            if here.len < BLOCK {
                 break;
             }
         }
@@ -56,32 +82,30 @@ fn read(tail: &[u8], mut block_of: impl FnMut(&[u8; 16], usize)) -> Scan {
     Scan {
         len,
         hash,
-        plain: fine && is_plain(first, tail, len),
+        plain: fine && is_plain(judged.first, hash, tail, len),
     }
 }
 
 /// A name's next block.
 #[inline(always)]
-fn block(rest: &[u8]) -> ([u8; 16], Judged) {
-    let block = match rest.first_chunk::<16>() {
+fn block(rest: &[u8]) -> [u8; BLOCK] {
+    match rest.first_chunk() {
         Some(block) => *block,
         None => last_block(rest),
-    };
-    (block, judge(u128::from_le_bytes(block)))
+    }
 }
 
 /// Adds a block to a hash.
 #[inline(always)]
-fn add(hash: u64, block: u128) -> u64 {
-    let x = hash ^ block as u64 ^ ((block >> 64) as u64).rotate_left(29);
-    let x = x.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+pub(super) const fn add(hash: u64, fold: u64) -> u64 {
+    let x = (hash ^ fold).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x ^ x >> 32
 }
 
 /// The last bytes of the strings, filled up.
 #[cold]
-fn last_block(rest: &[u8]) -> [u8; 16] {
-    let mut block = [0; 16];
+fn last_block(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [0; BLOCK];
     block[..rest.len()].copy_from_slice(rest);
     block
 }
@@ -93,10 +117,15 @@ pub(super) fn scan(tail: &[u8]) -> Scan {
 
 /// What is left to ask of an identifier, `first` being its first eight bytes.
 #[inline(always)]
-fn is_plain(first: u64, tail: &[u8], len: usize) -> bool {
-    len > 0
-        && !(first as u8).is_ascii_digit()
-        && !(names::may_be_reserved(first, tail, len) && names::is_reserved(&tail[..len]))
+fn is_plain(first: u64, hash: u64, tail: &[u8], len: usize) -> bool {
+    begins_well(first)
+        && !(names::may_be_reserved(first, hash, tail, len) && names::is_reserved(&tail[..len]))
+}
+
+/// Of what may stand in an identifier, digits come first; an empty name begins with a NUL.
+#[inline(always)]
+fn begins_well(first: u64) -> bool {
+    first as u8 > b'9'
 }
 
 /// A short text in a block that is copied whole.
@@ -124,17 +153,22 @@ impl Word {
     pub fn as_bytes(&self) -> &[u8] {
         &self.block[..self.len]
     }
+
+    /// The block, and how many bytes of it are the text.
+    #[inline(always)]
+    pub fn block(&self) -> (&[u8; 32], usize) {
+        (&self.block, self.len)
+    }
 }
 
-/// Bytes that are always free at the end of the room, so that a block can be stored whole and its length
-/// counted afterwards.
+/// No text that is written at once is longer: a block is stored whole, and its length counted afterwards.
 pub(super) const SLACK: usize = 1024;
 
 impl Text {
     /// An empty text that grows in this room, whatever stands in it.
     pub fn new(mut room: Vec<u8>) -> Text {
-        if room.len() <= SLACK {
-            room.resize(SLACK * 2, 0);
+        if room.len() < SLACK {
+            room.resize(SLACK, 0);
         }
         Text {
             room,
@@ -180,35 +214,73 @@ impl Text {
         self.bytes(&behind);
     }
 
-    #[inline]
-    fn advance(&mut self, by: usize) {
-        self.len += by;
-        if self.len + SLACK > self.room.len() {
+    /// Room for the next `N` bytes.
+    #[inline(always)]
+    fn next<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        const { assert!(N <= SLACK) };
+        if self.room.len() - self.len < N {
             self.grow();
         }
+        self.room.get_mut(self.len..)?.first_chunk_mut()
+    }
+
+    /// Has room for a line.
+    #[inline(always)]
+    pub fn ensure_line(&mut self) {
+        let _ = self.next::<SLACK>();
     }
 
     #[cold]
     fn grow(&mut self) {
-        if self.len > MAX_TEXT {
+        let most = MAX_TEXT + SLACK;
+        if self.room.len() == most {
             (self.len, self.full) = (0, true);
         } else {
-            let most = MAX_TEXT + 2 * SLACK;
             self.room.resize((self.room.len() * 2).min(most), 0);
         }
     }
 
-    /// Room for a line, to be counted once it is written.
+    /// The text, and room behind it.
+    #[inline(always)]
+    pub fn room(&self) -> &[u8] {
+        &self.room
+    }
+
+    /// Room for a line, to be counted once it is written, if there is as much.
     #[inline(always)]
     pub fn line(&mut self) -> Option<Line<'_>> {
         let room = self.room.get_mut(self.len..)?.first_chunk_mut()?;
-        Some(Line { room, at: 0 })
+        Some(Line::new(room))
     }
 
-    /// Counts a line.
+    /// Counts a line of so many bytes, if it had room.
     #[inline(always)]
-    pub fn count(&mut self, line: usize) {
-        self.advance(line);
+    pub fn end_line(&mut self, len: Option<usize>) -> bool {
+        self.len += len.unwrap_or(0);
+        len.is_some()
+    }
+
+    /// Writes over what stands at `at`.
+    #[inline(always)]
+    pub fn set<const N: usize>(&mut self, at: usize, text: [u8; N]) {
+        if let Some(room) = self.room.get_mut(at..).and_then(|r| r.first_chunk_mut()) {
+            *room = text;
+        }
+    }
+
+    /// Writes once more what stands at `from`.
+    #[inline(always)]
+    pub fn again(&mut self, mut from: usize, len: usize) {
+        let mut left = len;
+        loop {
+            let room = self.room.get(from..).unwrap_or_default();
+            let block = room.first_chunk::<32>().copied().unwrap_or([0; 32]);
+            self.block(&block, left.min(32));
+            if left <= 32 {
+                return;
+            }
+            (from, left) = (from + 32, left - 32);
+        }
     }
 
     /// Text whose length the compiler knows, up to the slack.
@@ -220,12 +292,10 @@ impl Text {
     /// The first `len` bytes of a block.
     #[inline(always)]
     pub fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
-        const { assert!(N <= SLACK) };
-        let room = self.room.get_mut(self.len..).unwrap_or_default();
-        if let Some(room) = room.first_chunk_mut::<N>() {
+        if let Some(room) = self.next() {
             *room = *block;
+            self.len += len;
         }
-        self.advance(len);
     }
 
     #[inline]
@@ -239,12 +309,11 @@ impl Text {
 
     #[inline]
     pub fn bytes(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(SLACK / 2) {
-            let room = self.room.get_mut(self.len..).unwrap_or_default();
-            if let Some(room) = room.get_mut(..chunk.len()) {
-                room.copy_from_slice(chunk);
+        for chunk in bytes.chunks(SLACK) {
+            if let Some(room) = self.next::<SLACK>() {
+                room[..chunk.len()].copy_from_slice(chunk);
+                self.len += chunk.len();
             }
-            self.advance(chunk.len());
         }
     }
 
@@ -262,6 +331,20 @@ impl Text {
     #[inline(always)]
     pub fn name(&mut self, tail: &[u8]) -> Scan {
         read(tail, |block, len| self.block(block, len))
+    }
+
+    /// The number that tells a name from others.
+    #[inline(always)]
+    pub fn suffix(&mut self, suffix: u32) {
+        if suffix > 1 {
+            self.numbered(suffix);
+        }
+    }
+
+    #[cold]
+    fn numbered(&mut self, suffix: u32) {
+        self.lit(b"___");
+        self.number(u64::from(suffix));
     }
 
     #[inline]
@@ -282,10 +365,10 @@ impl Text {
 
     #[inline]
     pub fn number(&mut self, n: u64) {
-        if n < 10 {
-            return self.byte(b'0' + n as u8);
+        match SMALL.get(n as usize) {
+            Some(digits) => self.block(digits, usize::from(digits[3])),
+            None => self.digits(n),
         }
-        self.digits(n);
     }
 
     fn digits(&mut self, mut n: u64) {
@@ -300,79 +383,9 @@ impl Text {
     }
 }
 
-/// A line under way, to be written in another way if it turns out not to fit.
-pub(super) struct Line<'l> {
-    room: &'l mut [u8; SLACK],
-    /// Bytes so far; all of the room once something did not fit.
-    at: usize,
-}
-
-impl Line<'_> {
-    /// Its length, if it fits.
-    #[inline(always)]
-    pub fn end(self) -> Option<usize> {
-        (self.at < SLACK).then_some(self.at)
-    }
-
-    /// The first `len` bytes of a block.
-    #[inline(always)]
-    pub fn block<const N: usize>(&mut self, block: &[u8; N], len: usize) {
-        let room = self.room.get_mut(self.at..).unwrap_or_default();
-        match room.first_chunk_mut::<N>() {
-            Some(room) => {
-                *room = *block;
-                self.at += len;
-            }
-            None => self.at = SLACK,
-        }
-    }
-
-    /// The first `len` bytes of a text that goes on beyond them.
-    #[inline(always)]
-    pub fn copy(&mut self, mut tail: &[u8], len: usize) {
-        let end = self.at + len;
-        loop {
-            let room = self.room.get_mut(self.at..).unwrap_or_default();
-            let (Some(room), Some(block)) = (room.first_chunk_mut::<32>(), tail.first_chunk())
-            else {
-                self.at = SLACK;
-                return;
-            };
-            *room = *block;
-            self.at += 32;
-            if self.at >= end {
-                self.at = end;
-                return;
-            }
-            tail = tail.get(32..).unwrap_or_default();
-        }
-    }
-
-    /// The name at the start of `tail`.
-    #[inline(always)]
-    pub fn name(&mut self, tail: &[u8]) -> Scan {
-        read(tail, |block, len| self.block(block, len))
-    }
-
-    #[inline(always)]
-    pub fn number(&mut self, n: u32) {
-        if n < 10 {
-            return self.block(&[b'0' + n as u8], 1);
-        }
-        let mut digits = [b'0'; 16];
-        let (mut left, mut len) = (n, 0);
-        while left > 0 {
-            len += 1;
-            digits[16 - len] = b'0' + (left % 10) as u8;
-            left /= 10;
-        }
-        let digits = u128::from_le_bytes(digits) >> (8 * (16 - len));
-        self.block(&digits.to_le_bytes(), len);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::block::judge_whole;
     use super::*;
 
     #[test]
@@ -408,6 +421,29 @@ mod tests {
             let long = [name, b"\0", &[b'x'; 64]].concat();
             assert_eq!(scan(&short).hash, scan(&long).hash, "{len}");
             assert_eq!(scan(&short).plain, scan(&long).plain, "{len}");
+        }
+    }
+
+    #[test]
+    fn a_short_name_is_what_reading_it_tells() {
+        for name in [
+            "a",
+            "_x9",
+            "sixteen_bytes_16",
+            "more_than_sixteen_bytes_of_it",
+            "int",
+            "9x",
+            "",
+            "a-b",
+        ] {
+            let mut bytes = [b'!'; BLOCK];
+            bytes[..name.len()].copy_from_slice(name.as_bytes());
+            bytes[name.len()] = 0;
+            let read = scan(&bytes);
+            for judged in [judge(&bytes), judge_whole(&bytes)] {
+                let short = short_name(&bytes, judged).map(|name| (name.len, name.hash));
+                assert_eq!(short, read.plain.then_some((read.len, read.hash)), "{name}");
+            }
         }
     }
 
