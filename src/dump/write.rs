@@ -102,7 +102,8 @@ impl<'b> Draft<'b> {
         Printer::new(self.btf, &self.plan.defs, &self.plan.naming)
     }
 
-    fn len(&self) -> usize {
+    /// How many items it has.
+    pub fn len(&self) -> usize {
         self.enums.len() + self.plan.order.body.len() + 3
     }
 
