@@ -27,6 +27,7 @@
 pub mod elf;
 mod error;
 mod parse;
+mod reach;
 pub mod relocate;
 mod types;
 mod walk;

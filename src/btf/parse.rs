@@ -6,7 +6,8 @@ use std::borrow::Cow;
 
 use wide::i8x16;
 
-use super::walk::{COMMON, Most, Place, Stop, Walked, tail_words, walk};
+use super::reach::Most;
+use super::walk::{COMMON, Place, Stop, Walked, tail_words, walk};
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -130,7 +131,7 @@ impl<'d> Btf<'d> {
         let Walked { index, ints, most } = walked;
         self.index = index;
         let mut longs = [false; 2];
-        for int in ints.iter().filter_map(|own| self.read(TypeId::VOID, *own)) {
+        for int in ints.iter().filter_map(|at| self.read(TypeId::VOID, *at)) {
             if is_long(self.name(int.name)) {
                 let [four, eight] = longs;
                 longs = [four || int.size() == 4, eight || int.size() == 8];
@@ -238,12 +239,14 @@ impl<'d> Btf<'d> {
         let Some(own) = id.0.checked_sub(self.first_id) else {
             return self.base.map_or(Type::VOID, |base| base.ty(id));
         };
-        self.read(id, own).unwrap_or(Type::VOID)
+        let place = self.index.get(own as usize);
+        place
+            .and_then(|at| self.read(id, *at))
+            .unwrap_or(Type::VOID)
     }
 
     #[inline]
-    fn read(&self, id: TypeId, own: u32) -> Option<Type<'_>> {
-        let place = *self.index.get(own as usize)?;
+    fn read(&self, id: TypeId, place: Place) -> Option<Type<'_>> {
         let rest = self.words.get(place.at()..)?;
         let (&[name, info, size_or_type], rest) = rest.split_first_chunk::<COMMON>()?;
         let info = Info(read_word(info));
