@@ -1,7 +1,7 @@
 //! One pass over a type section: where its types lie, and how far their references reach.
 
 use super::reach::{BATCH, Batch, Most, Tail};
-use super::types::Kind;
+use super::types::{Kind, KindSet};
 use super::wire::{self, Info, WORD, Word, read_word};
 use std::cmp::Ordering;
 
@@ -31,6 +31,11 @@ impl Place {
     #[inline]
     pub fn kind(self) -> Kind {
         Kind::from_low_bits(self.0)
+    }
+
+    #[inline]
+    pub fn is_of(self, kinds: KindSet) -> bool {
+        kinds.0 >> (self.0 & 31) & 1 != 0
     }
 }
 
