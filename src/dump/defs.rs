@@ -79,10 +79,6 @@ impl Def {
     pub const SUFFIXED: u16 = 512;
     /// Its mentions are counted: it shares a name, or has none.
     pub const COUNTED: u16 = 1024;
-    /// What it needs is known, and it is laid out.
-    pub const READY: u16 = 2048;
-    /// It is left to the walk to see what it needs.
-    pub const ODD: u16 = 4096;
     /// The base prints it.
     pub const BASE: u16 = 256;
 
