@@ -107,7 +107,7 @@ impl Def {
 
 /// What is known of a type, in a word, so that the walks over members look here first.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Memo(u32);
+pub(super) struct Memo(pub u32);
 
 impl Memo {
     /// A mention as a member's type needs nothing more and counts for nothing.
@@ -269,6 +269,12 @@ impl Defs {
     #[inline]
     pub fn memo(&self, id: TypeId) -> Memo {
         Memo(self.memos.get(id.0 as usize).copied().unwrap_or(0))
+    }
+
+    /// What is known of each type: a [`Memo`].
+    #[inline]
+    pub fn memos(&self) -> &[u32] {
+        &self.memos
     }
 
     /// Notes that mentions like that need nothing more.

@@ -7,7 +7,7 @@
 use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::layout::{self, Layout};
 use super::order::unnamed_member;
-use crate::btf::{Btf, Kind, TypeId};
+use crate::btf::{Btf, Kind, Member, TypeId};
 
 /// What definitions need, by slot.
 pub(super) struct Survey {
@@ -91,6 +91,11 @@ impl Need {
     #[inline]
     pub fn in_params(self) -> bool {
         self.0 & Need::IN_PARAMS != 0
+    }
+
+    #[inline]
+    fn comes_first(self) -> bool {
+        self.0 & Need::COMES_FIRST != 0
     }
 
     #[inline]
@@ -248,14 +253,13 @@ impl Surveyor<'_, '_> {
     /// Counts a mention, and notes what comes first for it; without a branch.
     #[inline(always)]
     fn note(&mut self, need: Need) {
-        let uses = &mut self.uses[need.slot() as usize];
-        *uses = uses.saturating_add(1);
+        self.uses[need.slot() as usize] += 1;
         if self.top == self.pending.len() {
             self.pending.resize(self.top * 2, Need::NOTHING);
         }
         self.pending[self.top] = need;
         // Once more the same says nothing new.
-        let new = need.0 & Need::COMES_FIRST != 0 && need != self.last;
+        let new = need.comes_first() && need != self.last;
         self.top += usize::from(new);
         self.last = if new { need } else { self.last };
     }
@@ -303,7 +307,13 @@ impl Surveyor<'_, '_> {
             ..how
         };
         let btf = self.btf;
-        for m in btf.ty(id).members() {
+        let mut members = btf.ty(id).members();
+        loop {
+            let odd = match how.in_params {
+                true => members.next(),
+                false => self.usual_members(&mut members, &mut layout),
+            };
+            let Some(m) = odd else { break };
             if m.name.is_none() {
                 self.unnamed(m.ty, how)?;
             } else {
@@ -320,6 +330,40 @@ impl Surveyor<'_, '_> {
         }
         layout.finish(btf, self.defs, slot);
         Some(())
+    }
+
+    /// Notes what members need and lays them out, up to the first that must be looked at more closely: that one.
+    #[inline]
+    fn usual_members(
+        &mut self,
+        members: &mut (impl ExactSizeIterator<Item = Member> + Clone),
+        layout: &mut Layout,
+    ) -> Option<Member> {
+        let room = self.top + members.len();
+        if self.pending.len() <= room {
+            self.pending.resize(room * 2, Need::NOTHING);
+        }
+        let (as_member, memos) = (&*self.as_member, self.defs.memos());
+        let (uses, pending) = (&mut *self.uses, &mut *self.pending);
+        let (mut top, mut last) = (self.top, self.last);
+        let odd = loop {
+            let Some(m) = members.next() else { break None };
+            let at = m.ty.0 as usize;
+            let (Some(known), Some(memo)) = (as_member.get(at), memos.get(at)) else {
+                break Some(m);
+            };
+            let known = Need(*known);
+            if !known.is_known() || !layout.usual(&m, Memo(*memo)) {
+                break Some(m);
+            }
+            uses[known.slot() as usize] += 1;
+            pending[top] = known;
+            let new = known.comes_first() && known != last;
+            top += usize::from(new);
+            last = if new { known } else { last };
+        };
+        (self.top, self.last) = (top, last);
+        odd
     }
 
     fn unnamed(&mut self, id: TypeId, how: How) -> Option<()> {
