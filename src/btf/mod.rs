@@ -27,6 +27,7 @@
 pub mod elf;
 mod error;
 mod parse;
+mod reach;
 pub mod relocate;
 mod types;
 mod walk;
@@ -35,6 +36,7 @@ mod wire;
 pub use error::{Error, ErrorKind};
 pub use parse::Btf;
 pub(crate) use parse::is_long;
+pub(crate) use types::KindSet;
 pub use types::{
     Array, ByteOrder, Enumerator, Int, Kind, Member, Param, SectionVar, StrOffset, Type, TypeId,
 };

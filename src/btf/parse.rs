@@ -1,12 +1,13 @@
 //! The parser: one pass over the type section that checks every reference and remembers where types lie.
 
 use super::error::{Error, ErrorKind};
-use super::types::{ByteOrder, Kind, StrOffset, Type, TypeId};
+use super::types::{ByteOrder, Kind, KindSet, StrOffset, Type, TypeId};
 use std::borrow::Cow;
 
 use wide::i8x16;
 
-use super::walk::{COMMON, Most, Place, Stop, Walked, tail_words, walk};
+use super::reach::Most;
+use super::walk::{COMMON, Place, Stop, Walked, tail_words, walk};
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -130,7 +131,7 @@ impl<'d> Btf<'d> {
         let Walked { index, ints, most } = walked;
         self.index = index;
         let mut longs = [false; 2];
-        for int in ints.iter().filter_map(|own| self.read(TypeId::VOID, *own)) {
+        for int in ints.iter().filter_map(|at| self.read(TypeId::VOID, *at)) {
             if is_long(self.name(int.name)) {
                 let [four, eight] = longs;
                 longs = [four || int.size() == 4, eight || int.size() == 8];
@@ -238,12 +239,14 @@ impl<'d> Btf<'d> {
         let Some(own) = id.0.checked_sub(self.first_id) else {
             return self.base.map_or(Type::VOID, |base| base.ty(id));
         };
-        self.read(id, own).unwrap_or(Type::VOID)
+        let place = self.index.get(own as usize);
+        place
+            .and_then(|at| self.read(id, *at))
+            .unwrap_or(Type::VOID)
     }
 
     #[inline]
-    fn read(&self, id: TypeId, own: u32) -> Option<Type<'_>> {
-        let place = *self.index.get(own as usize)?;
+    fn read(&self, id: TypeId, place: Place) -> Option<Type<'_>> {
         let rest = self.words.get(place.at()..)?;
         let (&[name, info, size_or_type], rest) = rest.split_first_chunk::<COMMON>()?;
         let info = Info(read_word(info));
@@ -270,9 +273,46 @@ impl<'d> Btf<'d> {
             .map_or(Kind::Void, |p| p.kind())
     }
 
-    /// What this BTF's own types are, by rising id.
-    pub(crate) fn own_kinds(&self) -> impl ExactSizeIterator<Item = Kind> + DoubleEndedIterator {
-        self.index.iter().map(|p| p.kind())
+    /// Calls `each` for this BTF's own types of some of these kinds, by rising id, until it fails.
+    #[inline]
+    pub(crate) fn each_of<E>(
+        &self,
+        kinds: KindSet,
+        mut each: impl FnMut(Type<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut first = self.first_id;
+        for block in self.index.chunks(64) {
+            // Sorted out without a branch: kinds follow each other in no foreseeable order.
+            let mut found: u64 = 0;
+            for (n, place) in block.iter().enumerate() {
+                found |= u64::from(place.is_of(kinds)) << n;
+            }
+            while found != 0 {
+                let n = found.trailing_zeros();
+                found &= found.wrapping_sub(1);
+                let id = TypeId(first.wrapping_add(n));
+                let place = block.get(n as usize);
+                each(
+                    place
+                        .and_then(|at| self.read(id, *at))
+                        .unwrap_or(Type::VOID),
+                )?;
+            }
+            first = first.wrapping_add(64);
+        }
+        Ok(())
+    }
+
+    /// The id behind the last of this BTF's own types of some of these kinds; the first id if there is none.
+    pub(crate) fn end_of(&self, kinds: KindSet) -> TypeId {
+        let last = self.index.iter().rposition(|at| at.is_of(kinds));
+        let types = last.map_or(0, |n| n.saturating_add(1));
+        TypeId(self.first_id.saturating_add(types as u32))
+    }
+
+    /// For each of this BTF's own types, by rising id, whether it is of one of these kinds.
+    pub(crate) fn own_are(&self, kinds: KindSet) -> impl Iterator<Item = bool> {
+        self.index.iter().map(move |at| at.is_of(kinds))
     }
 
     /// This BTF's own types, by rising id; a base's are not among them.

@@ -157,6 +157,23 @@ impl Kind {
     }
 }
 
+/// Some kinds: a bit for each.
+#[derive(Clone, Copy)]
+pub(crate) struct KindSet(pub(super) u32);
+
+impl KindSet {
+    #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+    pub const fn of(kinds: &[Kind]) -> KindSet {
+        let mut bits = 0;
+        let mut n = 0;
+        while n < kinds.len() {
+            bits |= 1 << (kinds[n] as u32 & 31);
+            n += 1;
+        }
+        KindSet(bits)
+    }
+}
+
 /// One type: a view into the BTF it was read from.
 #[derive(Clone, Copy)]
 pub struct Type<'b> {

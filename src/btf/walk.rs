@@ -1,7 +1,9 @@
 //! One pass over a type section: where its types lie, and how far their references reach.
 
-use super::types::Kind;
+use super::reach::{BATCH, Batch, Most, Tail};
+use super::types::{Kind, KindSet};
 use super::wire::{self, Info, WORD, Word, read_word};
+use std::cmp::Ordering;
 
 /// Words that every type begins with: name, info, and size or type.
 pub(super) const COMMON: usize = 3;
@@ -13,10 +15,12 @@ pub(super) struct Place(u32);
 impl Place {
     /// More words than any kernel's BTF has: 512 MiB.
     pub const MOST: usize = 1 << 27;
+    pub const FIRST: Place = Place(0);
 
+    /// Of the kind whose number ends in the lowest five bits of `kind`.
     #[inline]
-    fn new(at: usize, kind: Kind) -> Place {
-        Place((at as u32) << 5 | kind as u32 & 31)
+    fn new(at: usize, kind: u8) -> Place {
+        Place((at as u32) << 5 | u32::from(kind) & 31)
     }
 
     #[inline]
@@ -28,13 +32,18 @@ impl Place {
     pub fn kind(self) -> Kind {
         Kind::from_low_bits(self.0)
     }
+
+    #[inline]
+    pub fn is_of(self, kinds: KindSet) -> bool {
+        kinds.0 >> (self.0 & 31) & 1 != 0
+    }
 }
 
 /// What a walk found.
 pub(super) struct Walked {
     pub index: Vec<Place>,
     /// Which of the types are INTs.
-    pub ints: Vec<u32>,
+    pub ints: Vec<Place>,
     /// References may point forward, so only the largest are kept, to be judged at the end.
     pub most: Most,
 }
@@ -51,90 +60,157 @@ pub(super) enum Stop {
     UnknownKind { at: usize, kind: u32, types: usize },
 }
 
-/// Walks a type section. A function of its own, so that the loop has the registers to itself.
-#[inline(never)]
+/// Walks a type section.
 pub(super) fn walk(words: &[Word], layout: &[u8]) -> Result<Walked, Stop> {
     // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
     let mut index: Vec<Place> = Vec::with_capacity(words.len() / 6);
     let mut ints = Vec::new();
     let mut most = Most::default();
-    let mut rest = words;
-    while !rest.is_empty() {
-        let at = words.len().saturating_sub(rest.len());
-        let types = index.len();
-        let Some((&[name, info, size_or_type], behind)) = rest.split_first_chunk::<COMMON>() else {
-            let need = COMMON;
-            return Err(Stop::Truncated { at, need, types });
-        };
-        let info = Info(read_word(info));
-        let kind = match info.kind() {
-            raw @ 1..=LAST_KIND => Kind::from_low_bits(raw),
-            _ => Kind::Unknown,
-        };
-        let tail_len = match kind {
-            Kind::Unknown => match unknown_tail(layout, info) {
-                Some(len) => len,
-                None => {
-                    let kind = info.kind();
-                    return Err(Stop::UnknownKind { at, kind, types });
-                }
-            },
-            known => tail_words(known, info),
-        };
-        most.string = most.string.max(read_word(name));
-        most.id = most
-            .id
-            .max(read_word(size_or_type) & all_ones_if(kind.refers()));
-        rest = behind;
-        if tail_len > 0 {
-            let Some((tail, behind)) = behind.split_at_checked(tail_len) else {
-                let need = COMMON.saturating_add(tail_len);
-                return Err(Stop::Truncated { at, need, types });
-            };
-            most.add_tail(kind, tail);
-            rest = behind;
-            if kind == Kind::Int {
-                ints.push(types as u32);
-            }
+    let mut batch = Batch::new();
+    let mut at: usize = 0;
+    loop {
+        at = fill(&mut batch, words, at, &mut most);
+        batch.read(words, &mut most, &mut ints);
+        index.extend_from_slice(batch.places());
+        if batch.is_full() {
+            continue;
         }
-        index.push(Place::new(at, kind));
+        let first = words.get(at..).and_then(<[_]>::first_chunk::<COMMON>);
+        let Some([name, info, _]) = first else {
+            end(words, at, &index)?;
+            return Ok(Walked { index, ints, most });
+        };
+        let info = Info(read_word(*info));
+        let (kind, types) = (info.kind(), index.len());
+        let known = unknown_tail(layout, info);
+        let tail = known.ok_or(Stop::UnknownKind { at, kind, types })?;
+        most.add(0, read_word(*name));
+        index.push(Place::new(at, Kind::Unknown as u8));
+        at = at.saturating_add(COMMON).saturating_add(tail);
     }
-    Ok(Walked { index, ints, most })
 }
 
-/// The last of the kinds that are known here.
-const LAST_KIND: u32 = Kind::Enum64 as u32;
+/// Fills a batch with the types that begin at this word, up to the first that no one knows. Where it ended.
+///
+/// Where a type begins is known only once all before it were read, and their kinds follow each other in no
+/// order that a processor could foresee. So the way from one type to the next is short and without a branch:
+/// two loads, a multiplication and a sum. A function of its own, so that the loop has the registers to itself.
+#[inline(never)]
+fn fill(batch: &mut Batch, words: &[Word], mut at: usize, most: &mut Most) -> usize {
+    let mut all = *most;
+    batch.clear();
+    for n in 0..BATCH {
+        let first = words.get(at..).and_then(<[_]>::first_chunk);
+        let Some(&[name, info, size_or_type]) = first else {
+            break;
+        };
+        let [.., top] = info;
+        let about = about(top);
+        if about.common == 0 {
+            break;
+        }
+        batch.push(n, about.tail, Place::new(at, top));
+        let refers = u32::from(about.refers).wrapping_neg();
+        all.add(read_word(size_or_type) & refers, read_word(name));
+        let vlen = Info(read_word(info)).vlen() as usize;
+        // No overflow: there are at most 2^27 words before this, and vlen has 24 bits.
+        at = at
+            .wrapping_add(usize::from(about.common))
+            .wrapping_add(usize::from(about.each).wrapping_mul(vlen));
+    }
+    *most = all;
+    at
+}
+
+/// Whether a walk that has come to this word, where no type begins, has read all of them.
+#[cold]
+fn end(words: &[Word], at: usize, index: &[Place]) -> Result<(), Stop> {
+    let types = index.len();
+    let need = COMMON;
+    match at.cmp(&words.len()) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(Stop::Truncated { at, need, types }),
+        // The last one goes on beyond the end.
+        Ordering::Greater => {
+            let start = index.last().map_or(0, |place| place.at());
+            Err(Stop::Truncated {
+                at: start,
+                need: at.saturating_sub(start),
+                types: types.saturating_sub(1),
+            })
+        }
+    }
+}
 
 /// Words that belong to a type, behind the common three.
 #[inline]
 pub(super) fn tail_words(kind: Kind, info: Info) -> usize {
-    use Kind::*;
-    // By a table, since kinds follow each other in no order that a processor could foresee.
-    const ONCE: [u8; 32] = by_kind(&[Int, Var, DeclTag], 1, &[Array], 3);
-    const EACH: [u8; 32] = by_kind(&[Enum, FuncProto], 2, &[Struct, Union, Datasec, Enum64], 3);
-    let row = kind as usize & 31;
-    let of = |table: &[u8; 32]| usize::from(table.get(row).copied().unwrap_or(0));
+    let about = about(kind as u8);
     // No overflow: vlen has 24 bits.
-    of(&EACH)
+    usize::from(about.each)
         .wrapping_mul(info.vlen() as usize)
-        .wrapping_add(of(&ONCE))
+        .wrapping_add(usize::from(about.common).saturating_sub(COMMON))
 }
 
-/// A table that holds `n` for these kinds, `m` for those, and 0 for others.
+/// What the walk asks of a kind.
+#[derive(Clone, Copy)]
+struct About {
+    /// Words of a type of this kind but for its rows; 0 for unknown kinds.
+    common: u8,
+    /// Words of each of its rows.
+    each: u8,
+    /// A [`Tail`].
+    tail: u8,
+    /// [`Kind::refers`].
+    refers: bool,
+}
+
+/// What there is to say of a kind, by the upper byte of a type's info: its number, and kind_flag as the
+/// highest bit.
+#[inline(always)]
+fn about(top: u8) -> About {
+    // Any byte is less than 256.
+    #[allow(clippy::indexing_slicing)]
+    ABOUT[usize::from(top)]
+}
+
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
-const fn by_kind(these: &[Kind], n: u8, those: &[Kind], m: u8) -> [u8; 32] {
-    let mut table = [0; 32];
-    let mut i = 0;
-    while i < these.len() {
-        table[these[i] as usize] = n;
-        i += 1;
-    }
-    let mut i = 0;
-    while i < those.len() {
-        table[those[i] as usize] = m;
-        i += 1;
+static ABOUT: [About; 256] = {
+    let unknown = About {
+        common: 0,
+        each: 0,
+        tail: Tail::Plain as u8,
+        refers: false,
+    };
+    let mut table = [unknown; 256];
+    let mut raw = 1;
+    while raw <= Kind::Enum64 as usize {
+        let about = about_kind(Kind::from_low_bits(raw as u32));
+        (table[raw], table[raw | 0x80]) = (about, about);
+        raw += 1;
     }
     table
+};
+
+#[allow(clippy::arithmetic_side_effects)]
+const fn about_kind(kind: Kind) -> About {
+    use Kind::*;
+    let (once, each, tail) = match kind {
+        Int => (1, 0, Tail::Other),
+        Array => (3, 0, Tail::Other),
+        Var | DeclTag => (1, 0, Tail::Plain),
+        FuncProto => (0, 2, Tail::Params),
+        Struct | Union => (0, 3, Tail::Members),
+        Enum => (0, 2, Tail::Other),
+        Enum64 | Datasec => (0, 3, Tail::Other),
+        _ => (0, 0, Tail::Plain),
+    };
+    About {
+        common: once + COMMON as u8,
+        each,
+        tail: tail as u8,
+        refers: kind.refers(),
+    }
 }
 
 /// Words behind the common three of a type whose kind is not known here, if the BTF tells.
@@ -143,52 +219,4 @@ fn unknown_tail(layout: &[u8], info: Info) -> Option<usize> {
     let (once, each) = wire::layout_of(layout, info.kind())?;
     let each = (each as usize).saturating_mul(info.vlen() as usize);
     Some(each.saturating_add(once as usize).div_ceil(WORD))
-}
-
-#[inline]
-fn all_ones_if(yes: bool) -> u32 {
-    u32::from(yes).wrapping_neg()
-}
-
-/// The largest type id and the largest string offset that types name.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Most {
-    pub id: u32,
-    pub string: u32,
-}
-
-impl Most {
-    /// Adds what stands behind a type's first words.
-    #[inline]
-    pub fn add_tail(&mut self, kind: Kind, tail: &[Word]) {
-        let (mut id, mut string) = (self.id, self.string);
-        match kind {
-            Kind::FuncProto | Kind::Enum => {
-                let holds = all_ones_if(kind == Kind::FuncProto);
-                for [name, ty] in tail.as_chunks::<2>().0 {
-                    id = id.max(read_word(*ty) & holds);
-                    string = string.max(read_word(*name));
-                }
-            }
-            Kind::Struct | Kind::Union | Kind::Enum64 => {
-                let holds = all_ones_if(kind != Kind::Enum64);
-                for [name, ty, _] in tail.as_chunks::<3>().0 {
-                    id = id.max(read_word(*ty) & holds);
-                    string = string.max(read_word(*name));
-                }
-            }
-            Kind::Array => {
-                if let [element, index, ..] = tail {
-                    id = id.max(read_word(*element)).max(read_word(*index));
-                }
-            }
-            Kind::Datasec => {
-                for [ty, ..] in tail.as_chunks::<3>().0 {
-                    id = id.max(read_word(*ty));
-                }
-            }
-            _ => {}
-        }
-        (self.id, self.string) = (id, string);
-    }
 }

@@ -6,7 +6,7 @@ use super::hash::Hash;
 use super::sorted::{Named, compare_enums, find_named, merge_named, name_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
-use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
+use crate::btf::{Btf, Kind, KindSet, StrOffset, Type, TypeId};
 use std::collections::{HashMap, HashSet};
 
 /// An index into the definitions; 0 is none.
@@ -79,10 +79,6 @@ impl Def {
     pub const SUFFIXED: u16 = 512;
     /// Its mentions are counted: it shares a name, or has none.
     pub const COUNTED: u16 = 1024;
-    /// What it needs is known, and it is laid out.
-    pub const READY: u16 = 2048;
-    /// It is left to the walk to see what it needs.
-    pub const ODD: u16 = 4096;
     /// The base prints it.
     pub const BASE: u16 = 256;
 
@@ -111,7 +107,7 @@ impl Def {
 
 /// What is known of a type, in a word, so that the walks over members look here first.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Memo(u32);
+pub(super) struct Memo(pub u32);
 
 impl Memo {
     /// A mention as a member's type needs nothing more and counts for nothing.
@@ -146,8 +142,8 @@ impl Memo {
 pub(super) struct Defs {
     /// For each type id; 0 for what is no definition.
     pub slot: Vec<Slot>,
-    /// Where this table and others end: behind the last type that something can be declared as. Functions
-    /// and their tags are most of a kernel's types, and its last.
+    /// Where this table and others end: behind the last type that something can be declared as. Functions,
+    /// variables and their tags are most of a kernel's types, and its last.
     pub end: usize,
     pub defs: Vec<Def>,
     /// For each type id what is known of it: a [`Memo`]. (Of plain numbers, the allocator gives zeros for
@@ -178,6 +174,37 @@ pub(super) struct Defs {
     /// Some member may be a bit-field, or have no name, without its own words saying so.
     pub odd_members: bool,
 }
+
+/// What definitions are found by.
+const DEFINING: KindSet = KindSet::of(&[
+    Kind::Struct,
+    Kind::Union,
+    Kind::Enum,
+    Kind::Enum64,
+    Kind::Typedef,
+    Kind::Fwd,
+    Kind::Int,
+    Kind::Float,
+    Kind::DeclTag,
+]);
+
+/// What something can be declared as.
+const DECLARED: KindSet = KindSet::of(&[
+    Kind::Int,
+    Kind::Ptr,
+    Kind::Array,
+    Kind::Struct,
+    Kind::Union,
+    Kind::Enum,
+    Kind::Fwd,
+    Kind::Typedef,
+    Kind::Volatile,
+    Kind::Const,
+    Kind::Restrict,
+    Kind::Float,
+    Kind::TypeTag,
+    Kind::Enum64,
+]);
 
 impl Defs {
     /// Finds the definitions of a BTF that stands alone.
@@ -244,6 +271,12 @@ impl Defs {
         Memo(self.memos.get(id.0 as usize).copied().unwrap_or(0))
     }
 
+    /// What is known of each type: a [`Memo`].
+    #[inline]
+    pub fn memos(&self) -> &[u32] {
+        &self.memos
+    }
+
     /// Notes that mentions like that need nothing more.
     pub fn settle(&mut self, id: TypeId, how: u32) {
         if let Some(memo) = self.memos.get_mut(id.0 as usize) {
@@ -265,62 +298,31 @@ impl Defs {
     }
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
-        let declared = |k: Kind| !matches!(k, Kind::Func | Kind::FuncProto | Kind::DeclTag);
-        let last = btf.own_kinds().rposition(declared).map_or(0, |n| n + 1);
-        let end = btf.first_id().0 as usize + last;
-        self.end = end;
-        if self.slot.is_empty() {
-            // Pages are taken as they are used.
-            (self.slot, self.memos) = (vec![0; end], vec![0; end]);
-        }
-        self.slot.resize(end, 0);
-        self.memos.resize(end, 0);
-        let pointer = Memo::new(btf.pointer_size().into(), btf.pointer_size() as u8);
+        self.make_room(btf);
         let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 8);
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
-        for (id, kind) in btf.own_ids().zip(btf.own_kinds()) {
-            let class = match kind {
-                Kind::Func | Kind::FuncProto => continue,
+        btf.each_of(DEFINING, |ty| {
+            let class = match ty.kind() {
                 Kind::Struct => DefClass::Struct,
                 Kind::Union => DefClass::Union,
                 Kind::Enum | Kind::Enum64 => DefClass::Enum,
                 Kind::Typedef => DefClass::Typedef,
-                Kind::Fwd if btf.ty(id).kind_flag() => DefClass::Union,
+                Kind::Fwd if ty.kind_flag() => DefClass::Union,
                 Kind::Fwd => DefClass::Struct,
-                Kind::Ptr => {
-                    self.note(id, pointer);
-                    continue;
+                Kind::Int | Kind::Float => return self.arithmetic(btf, &ty),
+                _ => {
+                    self.tag(btf, &ty);
+                    return Ok(());
                 }
-                Kind::Int | Kind::Float => {
-                    self.arithmetic(btf, &btf.ty(id))?;
-                    continue;
-                }
-                Kind::DeclTag => {
-                    self.tag(btf, &btf.ty(id));
-                    continue;
-                }
-                _ => continue,
             };
-            let ty = btf.ty(id);
-            if !btf.is_named(ty.name()) {
-                match class {
-                    DefClass::Typedef => {
-                        return Err(Error::new(btf, id, "a typedef without a name"));
-                    }
-                    DefClass::Enum => unnamed_enums.push(id),
-                    _ if ty.kind() == Kind::Fwd => {
-                        return Err(Error::new(btf, id, "a forward declaration without a name"));
-                    }
-                    _ => {
-                        let slot = self.push(Def::new(&ty, class));
-                        self.slot[id.0 as usize] = slot;
-                    }
-                }
-                continue;
+            let tail = btf.name_tail(ty.name());
+            if ty.name().is_none() || tail.first() == Some(&0) {
+                return self.unnamed(btf, &ty, class, &mut unnamed_enums);
             }
-            let slot = self.define(btf, &ty, class);
-            named.push(Named::new(btf, ty.name(), slot, class));
-        }
+            let slot = self.define(btf, &ty, tail, class);
+            named.push(Named::new(ty.name(), tail, slot, class));
+            Ok(())
+        })?;
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
         self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
         self.kfuncs.dedup();
@@ -329,6 +331,41 @@ impl Defs {
         self.define_named(btf, named);
         self.define_unnamed_enums(btf, unnamed_enums)?;
         self.unite_kfuncs(btf);
+        Ok(())
+    }
+
+    /// Has the tables by type id reach to the end of what can be declared, and notes what pointers are like.
+    fn make_room(&mut self, btf: &Btf<'_>) {
+        let (first, end) = (btf.first_id().0 as usize, btf.end_of(DECLARED).0 as usize);
+        self.end = end;
+        self.slot.resize(end, 0);
+        self.memos.reserve_exact(end);
+        self.memos.resize(first, 0);
+        let pointer = Memo::new(btf.pointer_size().into(), btf.pointer_size() as u8);
+        let pointers = btf.own_are(KindSet::of(&[Kind::Ptr])).take(end - first);
+        self.memos
+            .extend(pointers.map(|is| if is { pointer.0 } else { 0 }));
+    }
+
+    fn unnamed(
+        &mut self,
+        btf: &Btf<'_>,
+        ty: &Type<'_>,
+        class: DefClass,
+        enums: &mut Vec<TypeId>,
+    ) -> Result<(), Error> {
+        match class {
+            DefClass::Typedef => return Err(Error::new(btf, ty.id(), "a typedef without a name")),
+            DefClass::Enum => enums.push(ty.id()),
+            _ if ty.kind() == Kind::Fwd => {
+                let what = "a forward declaration without a name";
+                return Err(Error::new(btf, ty.id(), what));
+            }
+            _ => {
+                let slot = self.push(Def::new(ty, class));
+                self.slot[ty.id().0 as usize] = slot;
+            }
+        }
         Ok(())
     }
 
@@ -435,7 +472,7 @@ impl Defs {
         self.named = out;
     }
 
-    fn define(&mut self, btf: &Btf<'_>, ty: &Type<'_>, class: DefClass) -> Slot {
+    fn define(&mut self, btf: &Btf<'_>, ty: &Type<'_>, tail: &[u8], class: DefClass) -> Slot {
         let mut def = Def::new(ty, class);
         if matches!(class_of(ty), Some((_, true))) {
             def.flags |= Def::INCOMPLETE;
@@ -443,7 +480,7 @@ impl Defs {
         if class == DefClass::Enum {
             (def.align, def.state) = (natural_align(def.size), State::Done);
         }
-        let name = scan(btf.name_tail(ty.name()));
+        let name = scan(tail);
         def.len = name.len as u32;
         if !name.plain && !is_int128(btf, ty) {
             def.flags |= Def::ESCAPED;

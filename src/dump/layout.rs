@@ -367,7 +367,7 @@ impl Layout {
         }
         self.align = self.align.max(placed.align);
         self.packed |= match placed.width {
-            None => !placed.start.is_multiple_of(placed.align),
+            None => placed.start & (placed.align - 1) != 0,
             Some(width) => (placed.start & (placed.align - 1)) + width > placed.size,
         };
         if self.row == 0 {
@@ -389,7 +389,9 @@ impl Layout {
     /// Notes what became of it.
     pub fn finish(mut self, btf: &Btf<'_>, defs: &mut Defs, slot: Slot) {
         let id = defs.get(slot).id;
-        self.packed |= !self.size.is_multiple_of(self.align);
+        // Alignments are powers of two.
+        let rounds = |n: u64, align: u64| (n + align - 1) & !(align - 1);
+        self.packed |= rounds(self.size, self.align) != self.size;
         if !self.ordered {
             self.overlaps = overlap(btf, defs, id);
             self.natural = false;
@@ -399,8 +401,7 @@ impl Layout {
             self.packed = true;
         }
         let sure = self.align.min(self.sure);
-        let padded =
-            self.packed || !self.natural || self.cursor.next_multiple_of(sure) != self.size;
+        let padded = self.packed || !self.natural || rounds(self.cursor, sure) != self.size;
         let def = defs.get_mut(slot);
         def.align = (self.align / 8) as u8;
         // Where nothing is aligned, packing changes nothing but how wide padding may be.

@@ -87,15 +87,40 @@ impl<'w, 'b> Walk<'w, 'b> {
 
     /// Puts a record or typedef, and all that it needs before it, into the order.
     pub fn visit(&mut self, root: Slot) -> Result<(), Error> {
+        if self.is_next(root) {
+            self.done(root);
+            self.order.body.push(root);
+            return Ok(());
+        }
         if self.defs.get(root).state != State::New {
             return Ok(());
         }
         let first = self.open(root)?;
-        // Most need nothing that is not there already.
         if first.next == first.end {
             return self.close(&first);
         }
         self.run(first)
+    }
+
+    /// Whether it is known of a definition that it needs nothing that is not there already, which is so of
+    /// most.
+    #[inline]
+    fn is_next(&self, slot: Slot) -> bool {
+        let Some(survey) = &self.survey else {
+            return false;
+        };
+        !survey.is_done(slot)
+            && survey
+                .needs(slot)
+                .is_some_and(|needs| needs.iter().all(|need| survey.has(self.defs, *need)))
+    }
+
+    #[inline]
+    fn done(&mut self, slot: Slot) {
+        self.defs.get_mut(slot).state = State::Done;
+        if let Some(survey) = &mut self.survey {
+            survey.set_done(slot);
+        }
     }
 
     /// Puts what a prototype needs into the order.
@@ -161,12 +186,11 @@ impl<'w, 'b> Walk<'w, 'b> {
         def.state = State::Open;
         let (id, class) = (def.id, def.class);
         let incomplete = def.is(Def::INCOMPLETE);
-        let mut laid_out = def.is(Def::READY) && self.survey.is_some();
         let (start, inner) = (self.needs.len(), self.inner.len());
         self.root = slot;
+        let mut laid_out = self.open_ready(slot);
         match class {
-            _ if incomplete => {}
-            _ if laid_out => self.open_ready(slot),
+            _ if incomplete || laid_out => {}
             DefClass::Typedef => {
                 let mention = Mention {
                     by_value: false,
@@ -188,28 +212,27 @@ impl<'w, 'b> Walk<'w, 'b> {
         })
     }
 
-    /// Notes what a definition needs that is not there yet.
-    fn open_ready(&mut self, slot: Slot) {
-        let Some(survey) = &self.survey else { return };
-        for need in survey.needs(slot) {
+    /// Notes what a definition needs that is not there yet, if that is known before.
+    fn open_ready(&mut self, slot: Slot) -> bool {
+        let survey = self.survey.as_ref();
+        let Some((survey, needs)) = survey.and_then(|s| Some((s, s.needs(slot)?))) else {
+            return false;
+        };
+        for need in needs {
             let of = need.slot();
-            let def = self.defs.get_mut(of);
-            let done = def.state == State::Done;
-            let whole = match need.by_value() {
-                true => def.needs,
-                false => 0,
-            };
-            if need.in_params() {
-                if !done && of != slot {
-                    def.flags |= Def::FORWARD;
-                }
-            } else if !done || whole != 0 && self.defs.get(whole).state != State::Done {
+            if survey.has(self.defs, *need) {
+                continue;
+            }
+            if !need.in_params() {
                 self.needs.push(match need.by_value() {
                     true => of | BY_VALUE,
                     false => of,
                 });
+            } else if of != slot {
+                self.defs.get_mut(of).flags |= Def::FORWARD;
             }
         }
+        true
     }
 
     /// Notes what a record needs, and lays it out as long as all of that is there already. True if it was
@@ -253,7 +276,7 @@ impl<'w, 'b> Walk<'w, 'b> {
         } else if self.partial {
             self.order.pointed_at.push(slot);
         }
-        self.defs.get_mut(slot).state = State::Done;
+        self.done(slot);
         Ok(())
     }
 
@@ -263,7 +286,7 @@ impl<'w, 'b> Walk<'w, 'b> {
             let Some(slot) = self.inner.pop() else { break };
             if self.defs.get(slot).state != State::Done {
                 layout::lay_out_record(self.btf, self.defs, slot)?;
-                self.defs.get_mut(slot).state = State::Done;
+                self.done(slot);
             }
         }
         Ok(())

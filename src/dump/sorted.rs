@@ -20,9 +20,9 @@ const ENUM: u32 = 1 << 30;
 
 impl Named {
     #[inline]
-    pub fn new(btf: &Btf<'_>, at: StrOffset, slot: Slot, class: DefClass) -> Named {
+    pub fn new(at: StrOffset, tail: &[u8], slot: Slot, class: DefClass) -> Named {
         Named {
-            key: name_key(btf.name_tail(at)),
+            key: name_key(tail),
             at,
             of: match class {
                 DefClass::Typedef => slot | TYPEDEF,

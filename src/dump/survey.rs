@@ -4,96 +4,178 @@
 //! along it asks of a definition is gathered first, in a few words each. A definition that is odd in any way,
 //! wrong for one, is left to that walk, which says what is wrong with it.
 
-use super::defs::{Def, DefClass, Defs, Slot, State};
+use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::layout::{self, Layout};
 use super::order::unnamed_member;
-use crate::btf::{Btf, Kind, TypeId};
+use crate::btf::{Btf, Kind, Member, TypeId};
 
 /// What definitions need, by slot.
 pub(super) struct Survey {
     needs: Vec<Need>,
     of: Vec<(u32, u32)>,
+    briefs: Vec<Brief>,
 }
 
-/// What a definition needs.
+/// What definitions are asked most, in a byte each, so that all of it stays at hand.
 #[derive(Clone, Copy)]
+struct Brief(u8);
+
+impl Brief {
+    const DONE: u8 = 1;
+    const OPEN: u8 = 2;
+    /// What it needs is known, and it is laid out.
+    const READY: u8 = 4;
+    const NAMED: u8 = 8;
+    const INCOMPLETE: u8 = 16;
+    const COUNTED: u8 = 32;
+    /// A typedef that has a record that must be whole where the typedef is used by value.
+    const NEEDS: u8 = 64;
+
+    fn of(def: &Def) -> Brief {
+        let bit = |is: bool, bit: u8| if is { bit } else { 0 };
+        Brief(
+            bit(def.state == State::Done, Brief::DONE)
+                | bit(def.len > 0, Brief::NAMED)
+                | bit(def.is(Def::INCOMPLETE), Brief::INCOMPLETE)
+                | bit(def.is(Def::COUNTED), Brief::COUNTED)
+                | bit(
+                    def.class == DefClass::Typedef && def.needs != 0,
+                    Brief::NEEDS,
+                ),
+        )
+    }
+
+    #[inline]
+    fn is(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+}
+
+/// What a definition needs; or what the mention of a type comes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Need(u32);
 
 impl Need {
     const BY_VALUE: u32 = 1 << 31;
     const IN_PARAMS: u32 = 1 << 30;
-    /// A mention to be counted.
-    const COUNT: u32 = 1 << 29;
-    const SLOT: u32 = (1 << 28) - 1;
+    /// Not only a mention that is counted.
+    const COMES_FIRST: u32 = 1 << 29;
+    const KNOWN: u32 = 1 << 28;
+    /// To be followed each time.
+    const DEEP: Need = Need(1 << 27);
+    /// Below what the bits above mean. There are fewer types than that.
+    const SLOT: u32 = (1 << 27) - 1;
 
+    const NOTHING: Need = Need(Need::KNOWN);
+
+    fn first(slot: Slot, how: u32) -> Need {
+        Need(slot | Need::KNOWN | Need::COMES_FIRST | how)
+    }
+
+    fn counted(slot: Slot) -> Need {
+        Need(slot | Need::KNOWN)
+    }
+
+    #[inline]
     pub fn slot(self) -> Slot {
         self.0 & Need::SLOT
     }
 
     /// A typedef whose type must be whole.
+    #[inline]
     pub fn by_value(self) -> bool {
         self.0 & Need::BY_VALUE != 0
     }
 
     /// Only a mention in a parameter list.
+    #[inline]
     pub fn in_params(self) -> bool {
         self.0 & Need::IN_PARAMS != 0
+    }
+
+    #[inline]
+    fn comes_first(self) -> bool {
+        self.0 & Need::COMES_FIRST != 0
+    }
+
+    #[inline]
+    fn is_known(self) -> bool {
+        self.0 & Need::KNOWN != 0
     }
 }
 
 impl Survey {
     /// Looks at all of a BTF's own definitions. Nothing, if one is odd.
     pub fn new(btf: &Btf<'_>, defs: &mut Defs) -> Option<Survey> {
+        if defs.odd_members {
+            return None;
+        }
         let count = defs.defs.len();
         let mut surveyor = Surveyor {
             btf,
-            as_member: vec![look::UNKNOWN; defs.end],
-            as_param: vec![look::UNKNOWN; defs.end],
+            as_member: vec![0; defs.end],
+            as_param: vec![0; defs.end],
             uses: vec![0; count],
-            pending: Vec::new(),
+            pending: vec![Need::NOTHING; 64],
+            top: 0,
+            last: Need::NOTHING,
             budget: 500_000,
             survey: Survey {
                 needs: Vec::with_capacity(count * 2),
                 of: vec![(0, 0); count],
+                briefs: defs.defs.iter().map(Brief::of).collect(),
             },
             defs: &mut *defs,
         };
-        if surveyor.defs.odd_members {
-            return None;
-        }
-        {
-            for slot in 1..count as Slot {
-                let def = surveyor.defs.get(slot);
-                let defined = match def.class {
-                    DefClass::Struct | DefClass::Union => def.len > 0 && !def.is(Def::INCOMPLETE),
-                    DefClass::Typedef => true,
-                    _ => false,
-                };
-                if defined && surveyor.defs.slot_of(def.id) == slot {
-                    surveyor.definition(slot, 0)?;
-                }
+        for slot in 1..count as Slot {
+            let def = surveyor.defs.get(slot);
+            let defined = match def.class {
+                DefClass::Struct | DefClass::Union => def.len > 0 && !def.is(Def::INCOMPLETE),
+                DefClass::Typedef => true,
+                _ => false,
+            };
+            if defined && surveyor.defs.slot_of(def.id) == slot {
+                surveyor.definition(slot, 0)?;
             }
         }
         let Surveyor { uses, survey, .. } = surveyor;
-        for (def, uses) in defs.defs.iter_mut().zip(uses) {
+        // Mentions that count for nothing were counted for slot 0, which is nobody's.
+        for (def, uses) in defs.defs.iter_mut().zip(uses).skip(1) {
             def.uses = def.uses.saturating_add(uses);
         }
         Some(survey)
     }
 
-    /// What a definition that is [`Def::READY`] needs.
-    pub fn needs(&self, slot: Slot) -> &[Need] {
+    /// What a definition needs; `None` where the survey does not know.
+    #[inline]
+    pub fn needs(&self, slot: Slot) -> Option<&[Need]> {
         let (from, to) = self.of[slot as usize];
-        &self.needs[from as usize..to as usize]
+        let is_ready = self.briefs[slot as usize].is(Brief::READY);
+        is_ready.then(|| &self.needs[from as usize..to as usize])
     }
-}
 
-/// What the mention of a type comes to: a [`Need`], or one of these.
-mod look {
-    pub const UNKNOWN: u32 = 0;
-    pub const NOTHING: u32 = 1 << 28;
-    /// To be followed each time.
-    pub const DEEP: u32 = 2 << 28;
+    /// Whether a definition, and of a typedef by value its record, is done.
+    #[inline]
+    pub fn has(&self, defs: &Defs, need: Need) -> bool {
+        let brief = self.briefs[need.slot() as usize];
+        brief.is(Brief::DONE)
+            && (!need.by_value() || !brief.is(Brief::NEEDS) || {
+                let record = defs.get(need.slot()).needs;
+                self.briefs[record as usize].is(Brief::DONE)
+            })
+    }
+
+    /// Whether a definition is done.
+    #[inline]
+    pub fn is_done(&self, slot: Slot) -> bool {
+        self.briefs[slot as usize].is(Brief::DONE)
+    }
+
+    /// Notes that a definition is done.
+    #[inline]
+    pub fn set_done(&mut self, slot: Slot) {
+        self.briefs[slot as usize].0 |= Brief::DONE;
+    }
 }
 
 /// How a type is mentioned.
@@ -110,59 +192,76 @@ const DEEP: u32 = 60;
 struct Surveyor<'w, 'b> {
     btf: &'w Btf<'b>,
     defs: &'w mut Defs,
-    /// For each type id what the mention as a member's type comes to.
+    /// For each type id what the mention as a member's type comes to: a [`Need`]. (Of plain numbers, the
+    /// allocator gives zeros for nothing.)
     as_member: Vec<u32>,
     /// And as a parameter's.
     as_param: Vec<u32>,
     /// Mentions of each slot.
     uses: Vec<u32>,
-    /// Needs of the definitions under way.
+    /// Needs of the definitions under way, up to `top`.
     pending: Vec<Need>,
+    top: usize,
+    /// The last need of the definition under way, if it is sure that it is one.
+    last: Need,
     /// How many more members and parameters will be looked at that may be looked at again.
     budget: u32,
     survey: Survey,
 }
 
 impl Surveyor<'_, '_> {
+    #[inline]
+    fn brief(&mut self, slot: Slot) -> &mut Brief {
+        &mut self.survey.briefs[slot as usize]
+    }
+
     /// Surveys a definition. Nothing, if it is odd.
     fn definition(&mut self, slot: Slot, depth: u32) -> Option<()> {
-        let def = self.defs.get_mut(slot);
-        if def.state == State::Done || def.is(Def::READY) {
+        let brief = self.brief(slot);
+        if brief.is(Brief::DONE | Brief::READY) {
             return Some(());
         }
-        if def.state == State::Open || def.is(Def::ODD) || depth > DEEP {
+        if brief.is(Brief::OPEN) || depth > DEEP {
             return None;
         }
-        def.state = State::Open;
+        brief.0 |= Brief::OPEN;
+        let def = self.defs.get(slot);
         let (id, class) = (def.id, def.class);
-        let start = self.pending.len();
-        let done = match class {
-            DefClass::Typedef => self.typedef(slot, id, depth),
+        let start = self.top;
+        self.last = Need::NOTHING;
+        match class {
+            DefClass::Typedef => self.typedef(slot, id, depth)?,
             _ => {
                 let how = How {
                     by_value: true,
                     in_params: false,
                     depth,
                 };
-                self.record(slot, id, how)
+                self.record(slot, id, how)?;
             }
-        };
-        let flag = if done.is_some() { Def::READY } else { Def::ODD };
-        let def = self.defs.get_mut(slot);
-        def.state = State::New;
-        def.flags |= flag;
-        if done.is_some() {
-            let from = self.survey.needs.len() as u32;
-            for need in &self.pending[start..] {
-                self.uses[need.slot() as usize] += 1;
-                if need.0 & Need::COUNT == 0 {
-                    self.survey.needs.push(*need);
-                }
-            }
-            self.survey.of[slot as usize] = (from, self.survey.needs.len() as u32);
         }
-        self.pending.truncate(start);
-        done
+        let brief = self.brief(slot);
+        brief.0 = brief.0 & !Brief::OPEN | Brief::READY;
+        let needs = &mut self.survey.needs;
+        let from = needs.len() as u32;
+        needs.extend_from_slice(&self.pending[start..self.top]);
+        self.survey.of[slot as usize] = (from, needs.len() as u32);
+        (self.top, self.last) = (start, Need::NOTHING);
+        Some(())
+    }
+
+    /// Counts a mention, and notes what comes first for it; without a branch.
+    #[inline(always)]
+    fn note(&mut self, need: Need) {
+        self.uses[need.slot() as usize] += 1;
+        if self.top == self.pending.len() {
+            self.pending.resize(self.top * 2, Need::NOTHING);
+        }
+        self.pending[self.top] = need;
+        // Once more the same says nothing new.
+        let new = need.comes_first() && need != self.last;
+        self.top += usize::from(new);
+        self.last = if new { need } else { self.last };
     }
 
     fn typedef(&mut self, slot: Slot, id: TypeId, depth: u32) -> Option<()> {
@@ -192,7 +291,11 @@ impl Surveyor<'_, '_> {
                 _ => break,
             }
         }
-        layout::lay_out_typedef(self.btf, self.defs, slot).ok()
+        layout::lay_out_typedef(self.btf, self.defs, slot).ok()?;
+        if self.defs.get(slot).needs != 0 {
+            self.brief(slot).0 |= Brief::NEEDS;
+        }
+        Some(())
     }
 
     /// Notes what a record's members need, and lays it out.
@@ -204,20 +307,63 @@ impl Surveyor<'_, '_> {
             ..how
         };
         let btf = self.btf;
-        for m in btf.ty(id).members() {
+        let mut members = btf.ty(id).members();
+        loop {
+            let odd = match how.in_params {
+                true => members.next(),
+                false => self.usual_members(&mut members, &mut layout),
+            };
+            let Some(m) = odd else { break };
             if m.name.is_none() {
                 self.unnamed(m.ty, how)?;
             } else {
                 self.mention(m.ty, how)?;
-                if layout.usual(&m, self.defs.memo(m.ty)) {
+                let mut memo = self.defs.memo(m.ty);
+                if memo.shape().is_none() {
+                    memo = self.shape(m.ty, how.depth)?;
+                }
+                if layout.usual(&m, memo) {
                     continue;
                 }
-                self.whole(m.ty, how.depth)?;
             }
             layout.member(btf, self.defs, id, &m).ok()?;
         }
         layout.finish(btf, self.defs, slot);
         Some(())
+    }
+
+    /// Notes what members need and lays them out, up to the first that must be looked at more closely: that one.
+    #[inline]
+    fn usual_members(
+        &mut self,
+        members: &mut (impl ExactSizeIterator<Item = Member> + Clone),
+        layout: &mut Layout,
+    ) -> Option<Member> {
+        let room = self.top + members.len();
+        if self.pending.len() <= room {
+            self.pending.resize(room * 2, Need::NOTHING);
+        }
+        let (as_member, memos) = (&*self.as_member, self.defs.memos());
+        let (uses, pending) = (&mut *self.uses, &mut *self.pending);
+        let (mut top, mut last) = (self.top, self.last);
+        let odd = loop {
+            let Some(m) = members.next() else { break None };
+            let at = m.ty.0 as usize;
+            let (Some(known), Some(memo)) = (as_member.get(at), memos.get(at)) else {
+                break Some(m);
+            };
+            let known = Need(*known);
+            if !known.is_known() || !layout.usual(&m, Memo(*memo)) {
+                break Some(m);
+            }
+            uses[known.slot() as usize] += 1;
+            pending[top] = known;
+            let new = known.comes_first() && known != last;
+            top += usize::from(new);
+            last = if new { known } else { last };
+        };
+        (self.top, self.last) = (top, last);
+        odd
     }
 
     fn unnamed(&mut self, id: TypeId, how: How) -> Option<()> {
@@ -230,7 +376,7 @@ impl Surveyor<'_, '_> {
         }
         // Printed once more in place.
         self.definition(slot, how.depth)?;
-        self.pending.push(Need(slot));
+        self.note(Need::first(slot, 0));
         self.members(record, how)
     }
 
@@ -260,26 +406,21 @@ impl Surveyor<'_, '_> {
     /// Notes what the mention of a type needs.
     #[inline(always)]
     fn mention(&mut self, id: TypeId, how: How) -> Option<()> {
-        let table = match how.in_params {
-            true => &self.as_param,
-            false => &self.as_member,
-        };
-        let known = match how.in_params == how.by_value {
+        let table = match (how.in_params, how.by_value) {
+            (false, true) => &self.as_member,
+            (true, false) => &self.as_param,
             // A member of an unnamed record in a parameter list, or a typedef's type: there are few.
-            true => look::UNKNOWN,
-            false => table.get(id.0 as usize).copied().unwrap_or(look::UNKNOWN),
+            _ => return self.look(id, how),
         };
-        if known == look::NOTHING {
+        let known = Need(table.get(id.0 as usize).copied().unwrap_or(0));
+        if known.is_known() {
+            self.note(known);
             return Some(());
         }
-        if known & Need::SLOT != 0 {
-            self.pending.push(Need(known));
-            return Some(());
+        match known {
+            Need::DEEP => self.follow(id, how),
+            _ => self.look(id, how),
         }
-        if known == look::DEEP {
-            return self.follow(id, how);
-        }
-        self.look(id, how)
     }
 
     #[inline(never)]
@@ -291,26 +432,23 @@ impl Surveyor<'_, '_> {
                 false => &mut self.as_member,
             };
             if let Some(known) = table.get_mut(id.0 as usize) {
-                *known = look;
+                *known = look.0;
             }
         }
         match look {
-            look::NOTHING => Some(()),
-            look::DEEP => self.follow(id, how),
-            need => {
-                self.pending.push(Need(need));
+            Need::DEEP => self.follow(id, how),
+            known => {
+                self.note(known);
                 Some(())
             }
         }
     }
 
-    fn find(&mut self, id: TypeId, how: How) -> Option<u32> {
+    fn find(&mut self, id: TypeId, how: How) -> Option<Need> {
         let (mut at, mut by_value) = (id, how.by_value);
         for _ in 0..DEEP {
             let kind = self.btf.kind(at);
-            let slot = self.defs.slot_of(at);
-            let def = self.defs.get(slot);
-            return match kind {
+            match kind {
                 Kind::Ptr => {
                     by_value = false;
                     at = self.btf.target(at);
@@ -325,27 +463,33 @@ impl Surveyor<'_, '_> {
                     at = self.btf.target(at);
                     continue;
                 }
-                Kind::Int | Kind::Float => Some(look::NOTHING),
-                Kind::Struct | Kind::Union | Kind::Fwd if def.len > 0 => match by_value {
-                    true if def.is(Def::INCOMPLETE) => None,
-                    true => Some(slot),
-                    false if how.in_params => Some(slot | Need::IN_PARAMS),
-                    false if def.is(Def::COUNTED) => Some(slot | Need::COUNT),
-                    false => Some(look::NOTHING),
-                },
-                Kind::Typedef if by_value => Some(slot | Need::BY_VALUE),
-                Kind::Typedef => Some(slot),
-                Kind::Enum | Kind::Enum64 => {
-                    let unnamed = !def.is(Def::BASE) && def.len == 0;
-                    if how.in_params && unnamed {
-                        self.defs.get_mut(slot).flags |= Def::HOISTED;
+                Kind::Int | Kind::Float => return Some(Need::NOTHING),
+                Kind::Void => return (!by_value).then_some(Need::NOTHING),
+                _ => {}
+            }
+            let slot = self.defs.slot_of(at);
+            let brief = *self.brief(slot);
+            return Some(match kind {
+                Kind::Struct | Kind::Union | Kind::Fwd if brief.is(Brief::NAMED) => {
+                    match by_value {
+                        true if brief.is(Brief::INCOMPLETE) => return None,
+                        true => Need::first(slot, 0),
+                        false if how.in_params => Need::first(slot, Need::IN_PARAMS),
+                        false if brief.is(Brief::COUNTED) => Need::counted(slot),
+                        false => Need::NOTHING,
                     }
-                    Some(slot | Need::COUNT)
                 }
-                Kind::Void if by_value => None,
-                Kind::Void => Some(look::NOTHING),
-                _ => Some(look::DEEP),
-            };
+                Kind::Typedef if by_value => Need::first(slot, Need::BY_VALUE),
+                Kind::Typedef => Need::first(slot, 0),
+                Kind::Enum | Kind::Enum64 => {
+                    let def = self.defs.get_mut(slot);
+                    if how.in_params && !def.is(Def::BASE) && def.len == 0 {
+                        def.flags |= Def::HOISTED;
+                    }
+                    Need::counted(slot)
+                }
+                _ => Need::DEEP,
+            });
         }
         None
     }
@@ -367,12 +511,13 @@ impl Surveyor<'_, '_> {
                 kind if kind.is_modifier() => btf.target(at),
                 Kind::Struct | Kind::Union => {
                     let slot = self.defs.slot_of(at);
-                    if self.defs.get(slot).state == State::Done {
+                    if self.brief(slot).is(Brief::DONE) {
                         return self.members(at, how);
                     }
                     self.spend(0, how)?;
                     self.record(slot, at, how)?;
                     self.defs.get_mut(slot).state = State::Done;
+                    self.brief(slot).0 |= Brief::DONE;
                     return Some(());
                 }
                 Kind::FuncProto if !how.by_value => {
@@ -396,6 +541,18 @@ impl Surveyor<'_, '_> {
         None
     }
 
+    /// What objects of this type are like, none of which was met before.
+    fn shape(&mut self, id: TypeId, depth: u32) -> Option<Memo> {
+        self.whole(id, depth)?;
+        let shape = layout::shape(self.btf, self.defs, id);
+        let memo = match shape.object {
+            true => Memo::new(shape.size, shape.align as u8),
+            false => return None,
+        };
+        self.defs.note(id, memo);
+        Some(memo)
+    }
+
     /// Sees to it that all that is in an object of this type is laid out.
     fn whole(&mut self, id: TypeId, depth: u32) -> Option<()> {
         let mut at = id;
@@ -405,20 +562,21 @@ impl Surveyor<'_, '_> {
                 kind if kind.is_modifier() && kind != Kind::Typedef => self.btf.target(at),
                 Kind::Struct | Kind::Union | Kind::Fwd => {
                     let slot = self.defs.slot_of(at);
-                    let def = self.defs.get(slot);
-                    return match def.len {
-                        _ if def.is(Def::INCOMPLETE) => None,
-                        0 => (def.state == State::Done).then_some(()),
-                        _ => self.definition(slot, depth),
+                    let brief = *self.brief(slot);
+                    return match brief.is(Brief::NAMED) {
+                        _ if brief.is(Brief::INCOMPLETE) => None,
+                        false => brief.is(Brief::DONE).then_some(()),
+                        true => self.definition(slot, depth),
                     };
                 }
                 Kind::Typedef => {
                     let slot = self.defs.slot_of(at);
                     self.definition(slot, depth)?;
-                    return match self.defs.get(slot).needs {
+                    let needs = self.defs.get(slot).needs;
+                    return match needs {
                         0 => Some(()),
-                        needs if self.defs.get(needs).is(Def::INCOMPLETE) => None,
-                        needs => self.definition(needs, depth),
+                        _ if self.brief(needs).is(Brief::INCOMPLETE) => None,
+                        _ => self.definition(needs, depth),
                     };
                 }
                 _ => return Some(()),

@@ -111,6 +111,7 @@ fn last_block(rest: &[u8]) -> [u8; BLOCK] {
 }
 
 /// Reads the name at the start of `tail`.
+#[inline(always)]
 pub(super) fn scan(tail: &[u8]) -> Scan {
     read(tail, |_, _| ())
 }
