@@ -57,6 +57,8 @@ impl<'b> Crew<'b> {
             };
             // Where no thread can be had, jobs are left to those who offer them.
             let _ = thread::Builder::new().spawn_scoped(scope, run);
+            // It may have been put on this processor, where it would have to wait for its turn to go elsewhere.
+            thread::yield_now();
         }
         Closing(self)
     }
