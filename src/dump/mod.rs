@@ -13,6 +13,7 @@ mod header;
 mod layout;
 mod names;
 mod naming;
+mod needs;
 mod order;
 mod pieces;
 mod print;
