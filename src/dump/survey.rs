@@ -197,7 +197,11 @@ impl Surveyor<'_, '_> {
                 self.mention(m.ty, how)?;
                 let mut memo = self.defs.memo(m.ty);
                 if memo.shape().is_none() {
-                    memo = self.shape(m.ty, how.depth)?;
+                    self.whole(m.ty, how.depth)?;
+                    // A name can be empty too.
+                    if btf.is_named(m.name) {
+                        memo = self.shape(m.ty)?;
+                    }
                 }
                 if layout.usual(&m, memo) {
                     continue;
@@ -418,9 +422,8 @@ impl Surveyor<'_, '_> {
         None
     }
 
-    /// What objects of this type are like, none of which was met before.
-    fn shape(&mut self, id: TypeId, depth: u32) -> Option<Memo> {
-        self.whole(id, depth)?;
+    /// What objects of this type are like, none of which was met before, and all that is in them laid out.
+    fn shape(&mut self, id: TypeId) -> Option<Memo> {
         let shape = layout::shape(self.btf, self.defs, id);
         let memo = match shape.object {
             true => Memo::new(shape.size, shape.align as u8),
