@@ -220,3 +220,89 @@ fn unknown_tail(layout: &[u8], info: Info) -> Option<usize> {
     let each = (each as usize).saturating_mul(info.vlen() as usize);
     Some(each.saturating_add(once as usize).div_ceil(WORD))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests {
+    use super::super::{Btf, ErrorKind, Kind, TypeId};
+
+    /// A BTF of these words, and of strings that are `len` bytes long.
+    fn btf_of(words: &[u32], len: u32) -> Vec<u8> {
+        let types = words.len() as u32 * 4;
+        let mut blob = vec![0x9f, 0xeb, 1, 0];
+        for word in [24, 0, types, types, len].iter().chain(words) {
+            blob.extend(word.to_le_bytes());
+        }
+        blob.extend((0..len).map(|n| if n % 2 == 0 { 0 } else { b'a' }));
+        blob.pop();
+        blob.push(0);
+        blob
+    }
+
+    fn proto(params: &[[u32; 2]]) -> Vec<u32> {
+        let info = (Kind::FuncProto as u32) << 24 | params.len() as u32;
+        let mut words = vec![0, info, 0];
+        words.extend(params.iter().flatten());
+        words
+    }
+
+    #[test]
+    fn each_parameter_is_checked_and_nothing_behind_the_last() {
+        for count in 0..9 {
+            // What follows would be bad as a parameter: a float of many bytes.
+            let float = [1, (Kind::Float as u32) << 24, u32::MAX].repeat(8);
+            let good = [proto(&vec![[1, 1]; count]), float.clone()].concat();
+            assert!(Btf::parse(&btf_of(&good, 8)).is_ok(), "{count}");
+            for bad in 0..count {
+                for (row, is_string) in [([8, 1], true), ([1, 10], false)] {
+                    let mut params = vec![[1, 1]; count];
+                    params[bad] = row;
+                    for behind in [&float[..], &[]] {
+                        let words = [proto(&params), behind.to_vec()].concat();
+                        let Err(e) = Btf::parse(&btf_of(&words, 8)) else {
+                            panic!("{count} {bad}")
+                        };
+                        match e.kind() {
+                            ErrorKind::StringOffset { at: 8, .. } => assert!(is_string),
+                            ErrorKind::TypeId { .. } => assert!(!is_string),
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn batches_join_without_a_seam() {
+        let pointer = [0, (Kind::Ptr as u32) << 24, 0];
+        for types in (505..520).chain(1017..1030) {
+            let words = pointer.repeat(types);
+            let blob = btf_of(&words, 2);
+            let btf = Btf::parse(&blob).unwrap();
+            assert_eq!(btf.types().len(), types);
+            assert!(btf.types().all(|ty| ty.kind() == Kind::Ptr));
+            // A last one that goes on beyond the end, is cut short, or is of a kind that no one knows.
+            let two_members = (Kind::Struct as u32) << 24 | 2;
+            let ends: [(&[u32], usize, &str); 3] = [
+                (
+                    &[0, two_members, 8, 1, 1],
+                    0,
+                    "it needs 36 bytes, there are 20,",
+                ),
+                (&[0, 1], 0, "it needs 12 bytes, there are 8,"),
+                (&[0, 99 << 24, 0], 4, "kind 99"),
+            ];
+            for (end, behind, what) in ends {
+                let blob = btf_of(&[&words, end].concat(), 2);
+                let Err(e) = Btf::parse(&blob) else {
+                    panic!("{types} {what}")
+                };
+                assert_eq!(e.type_id(), Some(TypeId(types as u32 + 1)), "{e}");
+                assert_eq!(e.offset(), 24 + types * 12 + behind, "{e}");
+                assert!(e.to_string().contains(what), "{e}");
+            }
+        }
+    }
+}

@@ -339,7 +339,7 @@ impl Defs {
         let (first, end) = (btf.first_id().0 as usize, btf.end_of(DECLARED).0 as usize);
         self.end = end;
         self.slot.resize(end, 0);
-        self.memos.reserve_exact(end);
+        self.memos.reserve_exact(end - self.memos.len());
         self.memos.resize(first, 0);
         let pointer = Memo::new(btf.pointer_size().into(), btf.pointer_size() as u8);
         let pointers = btf.own_are(KindSet::of(&[Kind::Ptr])).take(end - first);

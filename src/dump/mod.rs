@@ -16,6 +16,7 @@ mod layout;
 mod line;
 mod names;
 mod naming;
+mod needs;
 mod order;
 mod padding;
 mod pieces;

@@ -6,103 +6,11 @@
 
 use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::layout::{self, Layout};
+use super::needs::{Brief, Need};
 use super::order::unnamed_member;
 use crate::btf::{Btf, Kind, Member, TypeId};
 
-/// What definitions need, by slot.
-pub(super) struct Survey {
-    needs: Vec<Need>,
-    of: Vec<(u32, u32)>,
-    briefs: Vec<Brief>,
-}
-
-/// What definitions are asked most, in a byte each, so that all of it stays at hand.
-#[derive(Clone, Copy)]
-struct Brief(u8);
-
-impl Brief {
-    const DONE: u8 = 1;
-    const OPEN: u8 = 2;
-    /// What it needs is known, and it is laid out.
-    const READY: u8 = 4;
-    const NAMED: u8 = 8;
-    const INCOMPLETE: u8 = 16;
-    const COUNTED: u8 = 32;
-    /// A typedef that has a record that must be whole where the typedef is used by value.
-    const NEEDS: u8 = 64;
-
-    fn of(def: &Def) -> Brief {
-        let bit = |is: bool, bit: u8| if is { bit } else { 0 };
-        Brief(
-            bit(def.state == State::Done, Brief::DONE)
-                | bit(def.len > 0, Brief::NAMED)
-                | bit(def.is(Def::INCOMPLETE), Brief::INCOMPLETE)
-                | bit(def.is(Def::COUNTED), Brief::COUNTED)
-                | bit(
-                    def.class == DefClass::Typedef && def.needs != 0,
-                    Brief::NEEDS,
-                ),
-        )
-    }
-
-    #[inline]
-    fn is(self, flag: u8) -> bool {
-        self.0 & flag != 0
-    }
-}
-
-/// What a definition needs; or what the mention of a type comes to.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Need(u32);
-
-impl Need {
-    const BY_VALUE: u32 = 1 << 31;
-    const IN_PARAMS: u32 = 1 << 30;
-    /// Not only a mention that is counted.
-    const COMES_FIRST: u32 = 1 << 29;
-    const KNOWN: u32 = 1 << 28;
-    /// To be followed each time.
-    const DEEP: Need = Need(1 << 27);
-    /// Below what the bits above mean. There are fewer types than that.
-    const SLOT: u32 = (1 << 27) - 1;
-
-    const NOTHING: Need = Need(Need::KNOWN);
-
-    fn first(slot: Slot, how: u32) -> Need {
-        Need(slot | Need::KNOWN | Need::COMES_FIRST | how)
-    }
-
-    fn counted(slot: Slot) -> Need {
-        Need(slot | Need::KNOWN)
-    }
-
-    #[inline]
-    pub fn slot(self) -> Slot {
-        self.0 & Need::SLOT
-    }
-
-    /// A typedef whose type must be whole.
-    #[inline]
-    pub fn by_value(self) -> bool {
-        self.0 & Need::BY_VALUE != 0
-    }
-
-    /// Only a mention in a parameter list.
-    #[inline]
-    pub fn in_params(self) -> bool {
-        self.0 & Need::IN_PARAMS != 0
-    }
-
-    #[inline]
-    fn comes_first(self) -> bool {
-        self.0 & Need::COMES_FIRST != 0
-    }
-
-    #[inline]
-    fn is_known(self) -> bool {
-        self.0 & Need::KNOWN != 0
-    }
-}
+pub(super) use super::needs::Survey;
 
 impl Survey {
     /// Looks at all of a BTF's own definitions. Nothing, if one is odd.
@@ -144,37 +52,6 @@ impl Survey {
             def.uses = def.uses.saturating_add(uses);
         }
         Some(survey)
-    }
-
-    /// What a definition needs; `None` where the survey does not know.
-    #[inline]
-    pub fn needs(&self, slot: Slot) -> Option<&[Need]> {
-        let (from, to) = self.of[slot as usize];
-        let is_ready = self.briefs[slot as usize].is(Brief::READY);
-        is_ready.then(|| &self.needs[from as usize..to as usize])
-    }
-
-    /// Whether a definition, and of a typedef by value its record, is done.
-    #[inline]
-    pub fn has(&self, defs: &Defs, need: Need) -> bool {
-        let brief = self.briefs[need.slot() as usize];
-        brief.is(Brief::DONE)
-            && (!need.by_value() || !brief.is(Brief::NEEDS) || {
-                let record = defs.get(need.slot()).needs;
-                self.briefs[record as usize].is(Brief::DONE)
-            })
-    }
-
-    /// Whether a definition is done.
-    #[inline]
-    pub fn is_done(&self, slot: Slot) -> bool {
-        self.briefs[slot as usize].is(Brief::DONE)
-    }
-
-    /// Notes that a definition is done.
-    #[inline]
-    pub fn set_done(&mut self, slot: Slot) {
-        self.briefs[slot as usize].0 |= Brief::DONE;
     }
 }
 
@@ -320,7 +197,11 @@ impl Surveyor<'_, '_> {
                 self.mention(m.ty, how)?;
                 let mut memo = self.defs.memo(m.ty);
                 if memo.shape().is_none() {
-                    memo = self.shape(m.ty, how.depth)?;
+                    self.whole(m.ty, how.depth)?;
+                    // A name can be empty too.
+                    if btf.is_named(m.name) {
+                        memo = self.shape(m.ty)?;
+                    }
                 }
                 if layout.usual(&m, memo) {
                     continue;
@@ -541,9 +422,8 @@ impl Surveyor<'_, '_> {
         None
     }
 
-    /// What objects of this type are like, none of which was met before.
-    fn shape(&mut self, id: TypeId, depth: u32) -> Option<Memo> {
-        self.whole(id, depth)?;
+    /// What objects of this type are like, none of which was met before, and all that is in them laid out.
+    fn shape(&mut self, id: TypeId) -> Option<Memo> {
         let shape = layout::shape(self.btf, self.defs, id);
         let memo = match shape.object {
             true => Memo::new(shape.size, shape.align as u8),
