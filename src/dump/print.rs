@@ -247,6 +247,16 @@ impl<'p, 'b> Printer<'p, 'b> {
     pub fn member(&mut self, slot: Slot, m: &Member, width: u64) -> Result<(), Error> {
         let tail = self.btf.name_tail(m.name);
         if matches!(tail, [] | [0, ..]) {
+            if !m.name.is_none() && !self.defs.odd_members {
+                // Laid out as a member with a name; the kernel refuses such BTF too.
+                let id = self.defs.get(slot).id;
+                let what = format!(
+                    "{} has a member whose name, at string offset {}, is empty: a member without a name has offset 0",
+                    in_words(self.btf, id),
+                    m.name.0
+                );
+                return Err(Error::new(self.btf, id, what));
+            }
             return self.unnamed_member(m);
         }
         self.out.ensure_line();

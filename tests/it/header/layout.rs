@@ -443,3 +443,23 @@ fn kernels_of_32_bit_align_members_of_64_bit_as_they_do() {
     // On the BPF target it is not the kernel's layout, but it compiles in silence.
     must_compile(&every_way(), &[&text], "");
 }
+
+#[test]
+fn a_member_whose_name_is_the_end_of_another_one_is_an_error_not_a_wrong_layout() {
+    let mut g = Graph::new();
+    let int = g.int("int", 4, SIGNED);
+    g.record("s", 8, &[("gone", int, 0), ("x", int, 32)]);
+    let mut blob = encode(&g, &Form::default());
+    let strings = blob.windows(6).position(|w| w == b"\0gone\0").unwrap();
+    let first = blob.windows(5).position(|w| w == b"\0int\0").unwrap();
+    // Where it begins, and the NUL at its end.
+    let offset = |at: usize| u32::try_from(at - first).unwrap().to_le_bytes();
+    let (name, end) = (offset(strings + 1), offset(strings + 5));
+    let row = blob.windows(4).position(|w| w == name).unwrap();
+    blob[row..row + 4].copy_from_slice(&end);
+    let error = header(&blob, None).unwrap_err();
+    assert!(
+        error.contains("struct s has a member whose name, at string offset 11, is empty"),
+        "{error}"
+    );
+}
