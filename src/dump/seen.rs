@@ -130,11 +130,9 @@ mod tests {
                 let outer = seen.open();
                 assert!(!seen.repeats(&btf, at[0], hash(0)));
                 let inner = seen.open();
-                for n in 0..count {
-                    assert!(!seen.repeats(&btf, at[n], hash(n)), "{n} of {count}");
-                }
-                for n in count..2 * count {
-                    assert!(seen.repeats(&btf, at[n], hash(n)), "{n} of {count}");
+                for (n, at) in at.iter().enumerate() {
+                    let there = seen.repeats(&btf, *at, hash(n));
+                    assert_eq!(there, n >= count, "{n} of {count}");
                 }
                 seen.close(inner);
                 assert!(seen.repeats(&btf, at[count], hash(count)));

@@ -77,8 +77,8 @@ fn a_header_is_the_same_with_the_help_of_another_thread() {
     let btf = Btf::parse(&blob).unwrap();
     let text = Mutex::new(Vec::new());
     let offered = Offered::default();
-    let (mut done, ended) = (0, Mutex::new(false));
-    thread::scope(|s| {
+    let ended = Mutex::new(false);
+    let done = thread::scope(|s| {
         let helper = s.spawn(|| {
             let mut done = 0;
             loop {
@@ -98,10 +98,10 @@ fn a_header_is_the_same_with_the_help_of_another_thread() {
         let writing = Writing::new(&btf, take, &offered).unwrap();
         let _ = writing.write(&offered).unwrap();
         *ended.lock().unwrap() = true;
-        done = helper.join().unwrap();
+        helper.join().unwrap()
     });
     assert_eq!(done, 2, "the names, and pieces of the text");
-    assert!(String::from_utf8(text.into_inner().unwrap()).unwrap() == whole);
+    assert!(*text.lock().unwrap() == whole.as_bytes());
 }
 
 #[test]
