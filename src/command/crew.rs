@@ -86,7 +86,7 @@ impl<'b> Crew<'b> {
             }
             thread::yield_now();
         }
-        let mut jobs = self.lock();
+        let mut jobs = lock(&self.jobs);
         loop {
             self.news.store(false, Ordering::Release);
             match jobs.open.pop_front() {
@@ -103,15 +103,15 @@ impl<'b> Crew<'b> {
     }
 
     fn change(&self, how: impl FnOnce(&mut Jobs<'b>)) {
-        how(&mut self.lock());
+        how(&mut lock(&self.jobs));
         self.news.store(true, Ordering::Release);
         self.more.notify_one();
     }
+}
 
-    /// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
-    fn lock(&self) -> MutexGuard<'_, Jobs<'b>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
+pub(super) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What moves a thread to another processor than that of the calling one; nothing if this process has no other.
@@ -142,16 +142,19 @@ mod tests {
 
     #[test]
     fn jobs_are_done_while_there_is_something_to_fill_with_and_when_there_is_not() {
-        if elsewhere().is_none() {
-            // One processor: jobs are left to those who offer them.
-            return;
-        }
         let (send, done) = mpsc::channel();
         let left = AtomicUsize::new(1000);
         let crew = Crew::default();
         thread::scope(|s| {
             let more = || left.fetch_sub(1, Ordering::Relaxed) > 1;
             let _closing = crew.start(s, more);
+            if elsewhere().is_none() {
+                // One processor: jobs are left to those who offer them.
+                crew.offer(Box::new(move || send.send(0).unwrap()));
+                assert!(done.recv_timeout(Duration::from_millis(50)).is_err());
+                left.store(0, Ordering::Relaxed);
+                return;
+            }
             // The last ones find it asleep.
             for (n, pause) in [0, 0, 1, 50, 50].into_iter().enumerate() {
                 thread::sleep(Duration::from_millis(pause));

@@ -1,6 +1,6 @@
 //! `btfleet dump`.
 
-use super::crew::Crew;
+use super::crew::{Crew, lock};
 use super::input::{self, Input};
 use super::memory;
 use super::note;
@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 pub fn run(args: &Dump) -> Result<ExitCode> {
@@ -172,11 +172,6 @@ impl Sink {
         self.out.finish()?;
         Ok(self.parts.map(HeaderDigest::of_parts))
     }
-}
-
-/// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const NO_HEADER: &str = "no header can be made of it";

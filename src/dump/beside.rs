@@ -1,7 +1,7 @@
 //! Work that a second thread can do while the first does something else.
 
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A piece of work for another thread.
 pub type Job<'b> = Box<dyn FnOnce() + Send + 'b>;
@@ -48,10 +48,15 @@ impl<'b, T: Send + 'b> Aside<'b, T> {
 
 /// Does the work, unless somebody else has begun it.
 fn run(work: &Mutex<Option<Job<'_>>>) {
-    let job = work.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let job = lock(work).take();
     if let Some(job) = job {
         job();
     }
+}
+
+/// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
+pub(super) fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A header being written: its pieces by whoever helps, its text in order to one who takes it.
 
-use super::beside::{Aside, Hands};
+use super::beside::{Aside, Hands, lock};
 use super::decl::Wants;
 use super::error::Error;
 use super::header::Plan;
@@ -198,9 +198,4 @@ impl<T: FnMut(&[u8])> Taker<T> {
             (self.take)(text);
         }
     }
-}
-
-/// Nothing is left half done where a thread could panic, so a lock that it held is as good as any.
-fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
