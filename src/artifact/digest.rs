@@ -54,12 +54,46 @@ fn read_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
 
 /// Bytes that come in parts, to be hashed.
 #[derive(Clone, Default)]
-pub struct Parts(Sha256);
+pub struct Parts {
+    hash: Sha256,
+    len: usize,
+}
 
 impl Parts {
+    /// What SHA-256 takes at once (FIPS 180-4, 5.2.1).
+    const BLOCK: usize = 64;
+
     /// Adds the next bytes.
     pub fn add(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
+        self.hash.update(bytes);
+        self.len = self.len.wrapping_add(bytes.len());
+    }
+
+    /// Adds the next bytes, and to `other` its own, about twice as many: a few of each in turn. A processor's
+    /// instructions for SHA-256 wait for each other, so that two hashes are made side by side in less time than one after
+    /// the other.
+    pub fn add_beside(&mut self, bytes: &[u8], other: &mut Parts, more: &[u8]) {
+        let bytes = self.fill_block(bytes);
+        let more = other.fill_block(more);
+        let (blocks, rest) = bytes.as_chunks::<{ Parts::BLOCK }>();
+        let (pairs, more_rest) = more.as_chunks::<{ 2 * Parts::BLOCK }>();
+        for (block, pair) in blocks.iter().zip(pairs) {
+            self.add(block);
+            other.add(pair);
+        }
+        let turns = blocks.len().min(pairs.len());
+        self.add(blocks.get(turns..).unwrap_or_default().as_flattened());
+        self.add(rest);
+        other.add(pairs.get(turns..).unwrap_or_default().as_flattened());
+        other.add(more_rest);
+    }
+
+    /// Adds what is missing to whole blocks; gives the rest.
+    fn fill_block<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let missing = self.len.wrapping_neg() % Parts::BLOCK;
+        let (first, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
+        self.add(first);
+        rest
     }
 }
 
@@ -77,7 +111,7 @@ macro_rules! digest {
 
             /// The digest of all bytes that were added.
             pub fn of_parts(parts: Parts) -> $name {
-                $name(parts.0.finalize().into())
+                $name(parts.hash.finalize().into())
             }
 
             /// From 64 lower-case hexadecimal digits, as keys of a store have them.

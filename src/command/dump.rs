@@ -46,11 +46,11 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
 
 /// The header of everything.
 fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
+    let hash = args.digests.then(|| Hashing::new(&input.btf));
     let sink = Mutex::new(Sink::new(
         Output::new(args.output.as_deref())?,
-        args.digests,
+        hash.as_ref(),
     ));
-    let hash = args.digests.then(|| Hashing::new(&input.btf));
     match (base, &input.distilled) {
         (None, None) => print_whole(input, hash.as_ref(), &sink)?,
         // A module's header is too short to be worth a second thread.
@@ -71,7 +71,11 @@ fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCod
 
 /// The header of a BTF that stands alone, on two threads: the second hashes the input in between and does what the
 /// first offers; then both write pieces of the header, which whoever is free hashes and puts out in order.
-fn print_whole<'i>(input: &'i Input, hash: Option<&Hashing<'i>>, sink: &Mutex<Sink>) -> Result<()> {
+fn print_whole<'i>(
+    input: &'i Input,
+    hash: Option<&Hashing<'i>>,
+    sink: &Mutex<Sink<'_, 'i>>,
+) -> Result<()> {
     let whole = OnceLock::new();
     let crew = Crew::default();
     thread::scope(|s| {
@@ -118,6 +122,20 @@ impl<'i> Hashing<'i> {
         }
     }
 
+    /// Adds `text` to another hash, beside the next part of the input, if nobody else is at that.
+    fn beside(&self, other: &mut Parts, text: &[u8]) {
+        match self.done.try_lock() {
+            Ok(mut done) => {
+                let (own, at) = &mut *done;
+                let rest = self.input.get(*at..).unwrap_or_default();
+                let part = rest.get(..2 * text.len()).unwrap_or(rest);
+                other.add_beside(text, own, part);
+                *at += part.len();
+            }
+            Err(_) => other.add(text),
+        }
+    }
+
     /// Hashes a part. Whether there is more.
     fn some(&self) -> bool {
         const PART: usize = 64 << 10;
@@ -137,27 +155,28 @@ impl<'i> Hashing<'i> {
 }
 
 /// Where a header goes, and what became of it so far.
-struct Sink {
+struct Sink<'h, 'i> {
     out: Output,
-    parts: Option<Parts>,
+    /// The hash of what it took, made beside the input's.
+    hash: Option<(Parts, &'h Hashing<'i>)>,
     /// What is seen at once is written only when there is no error to come.
     later: Vec<u8>,
     written: io::Result<()>,
 }
 
-impl Sink {
-    fn new(out: Output, hash: bool) -> Sink {
+impl<'h, 'i> Sink<'h, 'i> {
+    fn new(out: Output, hash: Option<&'h Hashing<'i>>) -> Sink<'h, 'i> {
         Sink {
             out,
-            parts: hash.then(Parts::default),
+            hash: hash.map(|input| (Parts::default(), input)),
             later: Vec::new(),
             written: Ok(()),
         }
     }
 
     fn take(&mut self, text: &[u8]) {
-        if let Some(parts) = &mut self.parts {
-            parts.add(text);
+        if let Some((own, input)) = &mut self.hash {
+            input.beside(own, text);
         }
         if !self.out.is_hidden() {
             self.later.extend_from_slice(text);
@@ -170,7 +189,7 @@ impl Sink {
         let written = self.written.and_then(|()| self.out.write_all(&self.later));
         written.with_context(|| self.out.trouble())?;
         self.out.finish()?;
-        Ok(self.parts.map(HeaderDigest::of_parts))
+        Ok(self.hash.map(|(own, _)| HeaderDigest::of_parts(own)))
     }
 }
 
