@@ -3,7 +3,7 @@
 use super::arithmetic::{float_text, int_text, integer_text, is_int128, natural_align};
 use super::error::{Error, in_words};
 use super::hash::Hash;
-use super::sorted::{Named, compare_enums, find_named, merge_named, name_key, sort_named};
+use super::sorted::{Named, Repeats, Roll, compare_enums, find_named, name_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, KindSet, StrOffset, Type, TypeId};
@@ -207,8 +207,8 @@ const DECLARED: KindSet = KindSet::of(&[
 ]);
 
 impl Defs {
-    /// Finds the definitions of a BTF that stands alone.
-    pub fn new(btf: &Btf<'_>) -> Result<Defs, Error> {
+    /// Finds the definitions of a BTF that stands alone; [`Defs::named`] is still to be put in order.
+    pub fn new(btf: &Btf<'_>) -> Result<(Defs, Roll), Error> {
         let mut defs = Defs {
             slot: Vec::new(),
             end: 0,
@@ -230,12 +230,12 @@ impl Defs {
         // Slot 0 is nobody's.
         defs.defs
             .push(Def::new(&btf.ty(TypeId::VOID), DefClass::Arithmetic));
-        defs.collect(btf)?;
-        Ok(defs)
+        let roll = defs.collect(btf)?;
+        Ok((defs, roll))
     }
 
     /// Goes on from a base's definitions, whose names stay as they are.
-    pub fn on_base(base: &Defs, split: &Btf<'_>) -> Result<Defs, Error> {
+    pub fn on_base(base: &Defs, split: &Btf<'_>) -> Result<(Defs, Roll), Error> {
         let mut defs = base.clone();
         defs.repeats.clear();
         defs.base_kfuncs.append(&mut defs.kfuncs);
@@ -246,8 +246,8 @@ impl Defs {
             def.uses = 0;
             def.flags = def.flags & !Def::FORWARD | Def::SETTLED | Def::BASE;
         }
-        defs.collect(split)?;
-        Ok(defs)
+        let roll = defs.collect(split)?;
+        Ok((defs, roll))
     }
 
     #[inline]
@@ -297,9 +297,10 @@ impl Defs {
         self.named.iter().map(Named::slot).filter(own)
     }
 
-    fn collect(&mut self, btf: &Btf<'_>) -> Result<(), Error> {
+    fn collect(&mut self, btf: &Btf<'_>) -> Result<Roll, Error> {
         self.make_room(btf);
-        let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 8);
+        let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 5);
+        let mut repeats = Repeats::new(btf.types().len());
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
         btf.each_of(DEFINING, |ty| {
             let class = match ty.kind() {
@@ -319,19 +320,20 @@ impl Defs {
             if ty.name().is_none() || tail.first() == Some(&0) {
                 return self.unnamed(btf, &ty, class, &mut unnamed_enums);
             }
-            let slot = self.define(btf, &ty, tail, class);
-            named.push(Named::new(ty.name(), tail, slot, class));
+            let (slot, hash) = self.define(btf, &ty, tail, class);
+            let name = Named::new(ty.name(), tail, slot, class);
+            repeats.note(&name, hash);
+            named.push(name);
             Ok(())
         })?;
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
         self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
         self.kfuncs.dedup();
-        sort_named(btf, &mut named);
         self.odd_members = self.old_bit_fields || btf.has_blank_names();
-        self.define_named(btf, named);
+        let roll = self.define_named(btf, named, &repeats);
         self.define_unnamed_enums(btf, unnamed_enums)?;
         self.unite_kfuncs(btf);
-        Ok(())
+        Ok(roll)
     }
 
     /// Has the tables by type id reach to the end of what can be declared, and notes what pointers are like.
@@ -427,52 +429,55 @@ impl Defs {
         }
     }
 
-    /// Leaves of all that bear a name one definition for each type that differs. `named` is in order.
-    fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>) {
+    /// Leaves of all that bear a name one definition for each type that differs.
+    fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>, repeats: &Repeats) -> Roll {
         let base = std::mem::take(&mut self.named);
+        let mut shared = match base.is_empty() {
+            true => repeats.of(&named),
+            // Any may be a name of the base's too.
+            false => named.clone(),
+        };
+        sort_named(btf, &mut shared);
         let mut groups: Vec<Vec<TypeId>> = Vec::new();
-        let mut group_at: Vec<Named> = Vec::new();
-        // Names that are borne once, between the groups of those that are not.
-        let mut alone: Vec<std::ops::Range<usize>> = Vec::new();
-        let (mut from, mut at) = (0, 0);
-        for run in named.chunk_by(|a, b| a.is_like(btf, b)) {
+        let mut names: Vec<Named> = Vec::new();
+        for run in shared.chunk_by(|a, b| a.is_like(btf, b)) {
             let of_base = match base.as_slice() {
                 [] => &[],
                 base => find_named(btf, base, &run[0]),
             };
-            at += run.len();
-            if run.len() == 1 && of_base.is_empty() {
-                continue;
+            if run.len() > 1 || !of_base.is_empty() {
+                let all = of_base.iter().chain(run);
+                groups.push(all.map(|n| self.get(n.slot()).id).collect());
+                names.push(run[0]);
             }
-            let all = of_base.iter().chain(run);
-            groups.push(all.map(|n| self.get(n.slot()).id).collect());
-            group_at.push(run[0]);
-            alone.push(from..at - run.len());
-            from = at;
-        }
-        alone.push(from..at);
-        if groups.is_empty() && base.is_empty() {
-            self.named = named;
-            return;
         }
         let mut standing: Vec<Vec<Named>> = vec![Vec::new(); groups.len()];
-        self.define_twins(btf, &groups, &group_at, &mut standing);
+        if !groups.is_empty() {
+            self.define_twins(btf, &groups, &names, &mut standing);
+        }
         let rank = |slot: Slot| self.rank.get(&slot).copied().unwrap_or(0);
-        let mut out: Vec<Named> = Vec::with_capacity(named.len());
-        let mut standing = standing.into_iter();
-        for single in alone {
-            out.extend_from_slice(&named[single]);
-            let mut several = standing.next().unwrap_or_default();
+        for several in &mut standing {
             several.sort_by_key(|n| (rank(n.slot()), n.slot()));
-            out.extend(several);
         }
-        if !base.is_empty() {
-            merge_named(btf, &mut out, base, rank);
+        Roll {
+            named,
+            groups: names.iter().map(Named::slot).zip(standing).collect(),
+            rank: match base.is_empty() {
+                true => HashMap::new(),
+                false => self.rank.clone(),
+            },
+            base,
         }
-        self.named = out;
     }
 
-    fn define(&mut self, btf: &Btf<'_>, ty: &Type<'_>, tail: &[u8], class: DefClass) -> Slot {
+    /// Gives the definition's slot and its name's hash.
+    fn define(
+        &mut self,
+        btf: &Btf<'_>,
+        ty: &Type<'_>,
+        tail: &[u8],
+        class: DefClass,
+    ) -> (Slot, u64) {
         let mut def = Def::new(ty, class);
         if matches!(class_of(ty), Some((_, true))) {
             def.flags |= Def::INCOMPLETE;
@@ -487,7 +492,7 @@ impl Defs {
         }
         let slot = self.push(def);
         self.slot[ty.id().0 as usize] = slot;
-        slot
+        (slot, name.hash)
     }
 
     /// Names that several types bear: equal types become one definition, different ones several.

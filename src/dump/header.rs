@@ -5,7 +5,7 @@ use super::defs::{Def, DefClass, Defs, Slot, State};
 use super::error::Error;
 use super::naming::{self, Entries, Naming};
 use super::order::{Order, Walk};
-use super::sorted::Named;
+use super::sorted::{Named, Roll};
 use super::survey::Survey;
 use crate::btf::{Btf, TypeId};
 
@@ -20,11 +20,14 @@ impl Plan {
     /// Plans the header of a BTF, with the help of whoever is there.
     pub fn new<'b>(btf: &'b Btf<'b>, hands: &dyn Hands<'b>) -> Result<Plan, Error> {
         match btf.base() {
-            None => Plan::with(btf, Defs::new(btf)?, None, hands),
+            None => {
+                let (defs, roll) = Defs::new(btf)?;
+                Plan::with(btf, defs, roll, None, hands)
+            }
             Some(base) => {
                 let base = Plan::new(base, hands)?;
-                let defs = Defs::on_base(&base.defs, btf)?;
-                Plan::with(btf, defs, Some(&base.naming), hands)
+                let (defs, roll) = Defs::on_base(&base.defs, btf)?;
+                Plan::with(btf, defs, roll, Some(&base.naming), hands)
             }
         }
     }
@@ -32,18 +35,32 @@ impl Plan {
     fn with<'b>(
         btf: &'b Btf<'b>,
         mut defs: Defs,
+        roll: Roll,
         base: Option<&Naming>,
         hands: &dyn Hands<'b>,
     ) -> Result<Plan, Error> {
-        let names = Entries::new(&defs);
-        let roots = defs.named.iter().filter(|n| !n.is_enum());
-        let roots: Vec<Slot> = roots.map(Named::slot).collect();
         let kfuncs = defs.kfuncs.clone();
         let given = Naming::of_base(base, &defs);
-        // Neither needs the other.
-        let naming = Aside::offer(hands, move || naming::enter(btf, &names, given));
+        // Names in order and what they clash with, and what definitions need: neither needs the other.
+        let names = {
+            let own = |def: &Def| match def.is(Def::BASE) {
+                true => TypeId::VOID,
+                false => def.id,
+            };
+            let ids: Vec<TypeId> = defs.defs.iter().map(own).collect();
+            let (kfuncs, unnamed) = (kfuncs.clone(), defs.unnamed_enums.clone());
+            Aside::offer(hands, move || {
+                let named = roll.in_order(btf);
+                let id = |slot: Slot| ids[slot as usize];
+                let entries = Entries::new(btf, &named, &unnamed, kfuncs, id);
+                (named, naming::enter(btf, &entries, given))
+            })
+        };
         let survey = Survey::new(btf, &mut defs);
-        let mut naming = naming.finish();
+        let (named, mut naming) = names.finish();
+        let roots = named.iter().filter(|n| !n.is_enum());
+        let roots: Vec<Slot> = roots.map(Named::slot).collect();
+        defs.named = named;
         if survey.is_none() {
             naming.count_uses(&mut defs);
         }

@@ -135,21 +135,27 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub fn new(defs: &Defs) -> Entries {
-        let own = |slot: &Slot| !defs.get(*slot).is(Def::BASE);
-        let all = defs.named.iter().filter(|n| n.is_enum());
-        let mut enums: Vec<Slot> = all.map(Named::slot).filter(own).collect();
-        let named = enums.len();
-        enums.extend(defs.unnamed_enums.iter().copied().filter(own));
-        let typedefs = defs.named.iter().filter(|n| n.typedef() && own(&n.slot()));
+    /// Of definitions in order, `id` of each; nothing for a base's.
+    pub fn new(
+        btf: &Btf<'_>,
+        named: &[Named],
+        unnamed_enums: &[Slot],
+        kfuncs: Vec<TypeId>,
+        id: impl Fn(Slot) -> TypeId,
+    ) -> Entries {
+        let own = |slot: Slot| Some((slot, id(slot))).filter(|(_, id)| *id != TypeId::VOID);
+        let all = named.iter().filter(|n| n.is_enum());
+        let mut enums: Vec<(Slot, TypeId)> = all.filter_map(|n| own(n.slot())).collect();
+        let named_enums = enums.len();
+        enums.extend(unnamed_enums.iter().filter_map(|slot| own(*slot)));
+        let typedefs = named.iter().filter(|n| n.typedef());
+        let entry = |n: &Named| own(n.slot()).map(|(slot, id)| (slot, id, n.name()));
         Entries {
-            kfuncs: defs.kfuncs.clone(),
-            typedefs: typedefs
-                .map(|n| (n.slot(), defs.get(n.slot()).id, n.name()))
-                .collect(),
-            rows: enums.iter().map(|s| defs.get(*s).rows as usize).sum(),
-            enums: enums.iter().map(|s| (*s, defs.get(*s).id)).collect(),
-            named,
+            kfuncs,
+            typedefs: typedefs.filter_map(entry).collect(),
+            rows: enums.iter().map(|(_, id)| btf.ty(*id).vlen() as usize).sum(),
+            enums,
+            named: named_enums,
         }
     }
 }

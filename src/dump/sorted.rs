@@ -4,6 +4,7 @@ use super::block::compare_names;
 use super::defs::{DefClass, Defs, Slot};
 use crate::btf::{Btf, Enumerator, StrOffset, TypeId};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 
 /// A named definition's place in the order of names.
 #[derive(Clone, Copy)]
@@ -73,6 +74,88 @@ impl Named {
     }
 }
 
+/// Which names may be borne more than once.
+pub(super) struct Repeats {
+    /// A bit for each hash, by its upper bits: met once, met again.
+    once: Vec<u64>,
+    again: Vec<u64>,
+    shift: u32,
+    /// The bit of each name, in the order in which they were noted.
+    bits: Vec<u32>,
+}
+
+impl Repeats {
+    /// For the names of so many types.
+    pub fn new(types: usize) -> Repeats {
+        // Most types have no name of their own: some twenty bits for each that has one.
+        let words = (types / 16).next_power_of_two().clamp(16, 1 << 24);
+        Repeats {
+            once: vec![0; words],
+            again: vec![0; words],
+            shift: 58 - words.trailing_zeros(),
+            bits: Vec::with_capacity(types / 5),
+        }
+    }
+
+    #[inline]
+    pub fn note(&mut self, name: &Named, hash: u64) {
+        // Tags and typedefs are two namespaces.
+        let hash = match name.typedef() {
+            true => hash.rotate_left(32),
+            false => hash,
+        };
+        let bit = (hash >> self.shift) as u32;
+        let (word, mask) = ((bit >> 6) as usize, 1 << (bit & 63));
+        let once = self.once[word];
+        self.again[word] |= once & mask;
+        self.once[word] = once | mask;
+        self.bits.push(bit);
+    }
+
+    /// Of all names that were noted, those that may be borne by another one too.
+    pub fn of(&self, all: &[Named]) -> Vec<Named> {
+        let again = |bit: &u32| self.again[(bit >> 6) as usize] >> (bit & 63) & 1 != 0;
+        let named = all.iter().zip(&self.bits);
+        named.filter(|(_, bit)| again(bit)).map(|(n, _)| *n).collect()
+    }
+}
+
+/// Named definitions that are still to be put in order.
+pub(super) struct Roll {
+    /// All that were found, as they lie in the BTF.
+    pub named: Vec<Named>,
+    /// Of those that share a name, the first, and which of them stand, in their order; by name.
+    pub groups: Vec<(Slot, Vec<Named>)>,
+    /// A base's, in order.
+    pub base: Vec<Named>,
+    /// The order of those that share a name with a base's.
+    pub rank: HashMap<Slot, u32>,
+}
+
+impl Roll {
+    /// All that stand, in the order of their names.
+    pub fn in_order(self, btf: &Btf<'_>) -> Vec<Named> {
+        let mut named = self.named;
+        sort_named(btf, &mut named);
+        if self.groups.is_empty() && self.base.is_empty() {
+            return named;
+        }
+        let mut out: Vec<Named> = Vec::with_capacity(named.len());
+        let mut groups = self.groups.into_iter().peekable();
+        for run in named.chunk_by(|a, b| a.is_like(btf, b)) {
+            match groups.next_if(|(first, _)| *first == run[0].slot()) {
+                Some((_, standing)) => out.extend(standing),
+                None => out.extend_from_slice(run),
+            }
+        }
+        if !self.base.is_empty() {
+            let rank = |slot: Slot| self.rank.get(&slot).copied().unwrap_or(0);
+            merge_named(btf, &mut out, self.base, rank);
+        }
+        out
+    }
+}
+
 /// A name's first eight bytes as a number that orders as the bytes do; 0 for the empty name.
 #[inline]
 pub(super) fn name_key(tail: &[u8]) -> u64 {
@@ -127,7 +210,7 @@ pub(super) fn compare_named(btf: &Btf<'_>, a: &Named, b: &Named) -> Ordering {
 }
 
 /// Puts two lists that were sorted by themselves into one order; what shares a name goes by `rank`.
-pub(super) fn merge_named(
+fn merge_named(
     btf: &Btf<'_>,
     named: &mut Vec<Named>,
     more: Vec<Named>,
