@@ -3,11 +3,12 @@
 use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, KindSet, StrOffset, Type, TypeId};
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use wide::i8x16;
 
-use super::reach::Most;
-use super::walk::{COMMON, Place, Stop, Walked, tail_words, walk};
+use super::reach::{Most, Tails};
+use super::walk::{BATCH, COMMON, Place, Stop, tail_words, walk};
 use super::wire::{self, Info, Sections, WORD, Word, read_word};
 
 /// The types of one kernel, module or program: parsed and checked BTF.
@@ -24,6 +25,8 @@ pub struct Btf<'d> {
     first_str: u32,
     /// Where each of our own types starts, and what it is.
     index: Vec<Place>,
+    /// The largest that the first words of types refer to.
+    most: Most,
     /// Size of a `long`, where an INT of that name tells.
     long_size: Option<u32>,
     /// Some name elsewhere than at 0 may be the empty string.
@@ -36,7 +39,29 @@ impl<'d> Btf<'d> {
     /// # Errors
     /// What is wrong, in which type, at which byte. Every type id, string offset and section is checked.
     pub fn parse(blob: &'d [u8]) -> Result<Btf<'d>, Error> {
-        Btf::new(blob, None)
+        Btf::new(blob, None, true)
+    }
+
+    /// The first half of [`Btf::parse`]: its types are found, but what members, parameters and the like refer to is still to
+    /// be checked, by [`Btf::check`]. Whoever has a second thread can go on meanwhile; until the check has passed, nothing
+    /// that comes of it counts. (What a bad reference leads to is `void` or no name.)
+    ///
+    /// # Errors
+    /// As [`Btf::parse`], but for what is left to check.
+    pub fn unchecked(blob: &'d [u8]) -> Result<Btf<'d>, Error> {
+        Btf::new(blob, None, false)
+    }
+
+    /// The second half of [`Btf::parse`], once more if need be.
+    ///
+    /// # Errors
+    /// What is wrong, in which type, at which byte.
+    pub fn check(&self) -> Result<(), Error> {
+        let mut tails = Tails::new();
+        for batch in self.index.chunks(BATCH) {
+            tails.add(&self.words, batch);
+        }
+        self.judge(tails.most)
     }
 
     /// Parses a raw split BTF blob, such as `/sys/kernel/btf/<module>`, whose type ids and strings go on
@@ -45,10 +70,10 @@ impl<'d> Btf<'d> {
     /// # Errors
     /// As [`Btf::parse`], and when the two are of different byte order.
     pub fn parse_split(blob: &'d [u8], base: &'d Btf<'d>) -> Result<Btf<'d>, Error> {
-        Btf::new(blob, Some(base))
+        Btf::new(blob, Some(base), true)
     }
 
-    fn new(blob: &'d [u8], base: Option<&'d Btf<'d>>) -> Result<Btf<'d>, Error> {
+    fn new(blob: &'d [u8], base: Option<&'d Btf<'d>>, check: bool) -> Result<Btf<'d>, Error> {
         let Sections {
             order,
             types,
@@ -102,55 +127,78 @@ impl<'d> Btf<'d> {
             first_id,
             first_str,
             index: Vec::new(),
+            most: Most::default(),
             long_size: None,
             blank_names: false,
         };
         if u32::try_from(u64::from(first_str).saturating_add(strings.len() as u64)).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, strings_at));
         }
-        btf.read_types(layout)?;
+        let tails = btf.read_types(layout, check)?;
         btf.blank_names = has_blank(strings, base);
-        if has_long(strings) {
-            btf.check_names()?;
+        if let Some(tails) = tails {
+            btf.judge(tails)?;
         }
         Ok(btf)
     }
 
-    /// Walks the type section once: where types lie, what they are, and how far their references reach.
-    fn read_types(&mut self, layout: &[u8]) -> Result<(), Error> {
+    /// Walks the type section once: where types lie and what they are; and how far the references behind their first words
+    /// reach, if these are to be checked at once.
+    fn read_types(&mut self, layout: &[u8], check: bool) -> Result<Option<Most>, Error> {
         if self.words.len() > Place::MOST {
             return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
         }
-        let walked = walk(&self.words, layout).map_err(|stop| match stop {
+        let mut tails = check.then(Tails::new);
+        let each = |batch: &[Place]| {
+            if let Some(tails) = &mut tails {
+                tails.add(&self.words, batch);
+            }
+        };
+        let walked = walk(&self.words, layout, each).map_err(|stop| match stop {
             Stop::Truncated { at, need, types } => self.truncated(at, need, types),
             Stop::UnknownKind { at, kind, types } => {
                 let kind = ErrorKind::UnknownKind(kind);
                 self.error_at(kind, at.saturating_add(1), types)
             }
         })?;
-        let Walked { index, ints, most } = walked;
-        self.index = index;
-        let mut longs = [false; 2];
-        for int in ints.iter().filter_map(|at| self.read(TypeId::VOID, *at)) {
-            if is_long(self.name(int.name)) {
-                let [four, eight] = longs;
-                longs = [four || int.size() == 4, eight || int.size() == 8];
-            }
-        }
-        // Said by contents alone, whatever the order of the types: 64 bits if any `long` has them.
-        self.long_size = match longs {
-            [_, true] => Some(8),
-            [true, false] => Some(4),
-            [false, false] => self.base.and_then(|b| b.long_size),
-        };
+        (self.index, self.most) = (walked.index, walked.most);
+        self.long_size = self.find_long().or(self.base.and_then(|b| b.long_size));
         let ids = u64::from(self.first_id).saturating_add(self.index.len() as u64);
         if u32::try_from(ids).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
         }
+        Ok(tails.map(|tails| tails.most))
+    }
+
+    /// Size of a `long`, by contents alone, whatever the order of the types: 64 bits if any `long` has them.
+    fn find_long(&self) -> Option<u32> {
+        let mut longs = [false; 2];
+        let found = self.each_of(KindSet::of(&[Kind::Int]), |int| {
+            if is_long(self.name(int.name)) {
+                let [four, eight] = longs;
+                longs = [four || int.size() == 4, eight || int.size() == 8];
+            }
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = found;
+        match longs {
+            [_, true] => Some(8),
+            [true, false] => Some(4),
+            [false, false] => None,
+        }
+    }
+
+    /// Judges what types refer to: what their first words name, and the largest of what `tails` do. And how long names are.
+    fn judge(&self, tails: Most) -> Result<(), Error> {
+        let mut most = self.most;
+        most.add(tails.id, tails.string);
         if most.id >= self.end_id() || most.string >= self.end_str().max(1) {
             return Err(self.find_bad_reference());
         }
-        Ok(())
+        match has_long(self.strings) {
+            true => self.check_names(),
+            false => Ok(()),
+        }
     }
 
     /// The first type that refers to what is not there.

@@ -2,7 +2,7 @@
 //! once all types are known.
 
 use super::types::Kind;
-use super::walk::{COMMON, Place, tail_words};
+use super::walk::{BATCH, COMMON, Place, tail_words};
 use super::wire::{Info, Word, read_word};
 
 /// The largest type id and the largest string offset that types name.
@@ -80,63 +80,31 @@ pub(super) enum Tail {
     Plain = 0,
     Params = 1,
     Members = 2,
-    /// To be looked at more closely. INTs are among them, to be found.
+    /// To be looked at more closely.
     Other = 3,
 }
 
-/// Types that follow each other, and what stands behind the first words of which, to be read one sort after
-/// the other.
-pub(super) struct Batch {
-    places: [Place; BATCH],
-    len: usize,
+/// Reads what stands behind the first words of types, of a batch one sort after the other.
+pub(super) struct Tails {
     by_tail: [[Place; BATCH]; 4],
-    lens: [usize; 4],
+    pub most: Most,
 }
 
-/// How many types a batch has at most.
-pub(super) const BATCH: usize = 512;
-
-impl Batch {
-    pub fn new() -> Batch {
-        Batch {
-            places: [Place::FIRST; BATCH],
-            len: 0,
+impl Tails {
+    pub fn new() -> Tails {
+        Tails {
             by_tail: [[Place::FIRST; BATCH]; 4],
-            lens: [0; 4],
+            most: Most::default(),
         }
     }
 
-    pub fn clear(&mut self) {
-        (self.len, self.lens) = (0, [0; 4]);
-    }
-
-    /// Puts a type into the nth place, without a branch.
-    #[inline(always)]
-    // Remainders, so less than the lengths.
-    #[allow(clippy::indexing_slicing)]
-    pub fn push(&mut self, n: usize, tail: u8, place: Place) {
-        self.places[n % BATCH] = place;
-        self.len = n.wrapping_add(1);
-        let tail = usize::from(tail % 4);
-        let len = self.lens[tail];
-        self.by_tail[tail][len % BATCH] = place;
-        self.lens[tail] = len.wrapping_add(1);
-    }
-
-    pub fn is_full(&self) -> bool {
-        self.len == BATCH
-    }
-
-    pub fn places(&self) -> &[Place] {
-        self.places.get(..self.len).unwrap_or_default()
-    }
-
-    /// Reads what stands behind the first words of its types. Of one that is cut short nothing is read: that
-    /// is an error anyway.
+    /// Reads a batch, of which no more than [`BATCH`] types are looked at. Of a type that is cut short nothing is read:
+    /// that is an error anyway.
     #[inline(never)]
-    pub fn read(&self, words: &[Word], most: &mut Most, ints: &mut Vec<Place>) {
+    pub fn add(&mut self, words: &[Word], batch: &[Place]) {
+        let lens = self.sort(batch);
         let [_, params, members, others] = &self.by_tail;
-        let [_, some_params, some_members, some_others] = self.lens;
+        let [_, some_params, some_members, some_others] = lens;
         // Two, since one that is handed on by reference stays in memory.
         let (mut all, mut odd) = (Most::default(), Most::default());
         for place in params.iter().take(some_params) {
@@ -157,14 +125,26 @@ impl Batch {
         for place in others.iter().take(some_others) {
             let (info, rest) = split(words, *place);
             let kind = place.kind();
-            if kind == Kind::Int {
-                ints.push(*place);
-            }
             odd.add_tail(kind, tail(rest, tail_words(kind, info)));
         }
         for more in [all, odd] {
-            most.add(more.id, more.string);
+            self.most.add(more.id, more.string);
         }
+    }
+
+    /// Sorts a batch, without a branch. How many there are of each sort.
+    #[inline(always)]
+    // Remainders, so less than the lengths.
+    #[allow(clippy::indexing_slicing)]
+    fn sort(&mut self, batch: &[Place]) -> [usize; 4] {
+        let mut lens: [usize; 4] = [0; 4];
+        for place in batch.iter().take(BATCH) {
+            let tail = usize::from(place.tail() % 4);
+            let len = lens[tail];
+            self.by_tail[tail][len % BATCH] = *place;
+            lens[tail] = len.wrapping_add(1);
+        }
+        lens
     }
 }
 

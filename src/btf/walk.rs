@@ -1,6 +1,6 @@
 //! One pass over a type section: where its types lie, and how far their references reach.
 
-use super::reach::{BATCH, Batch, Most, Tail};
+use super::reach::{Most, Tail};
 use super::types::{Kind, KindSet};
 use super::wire::{self, Info, WORD, Word, read_word};
 use std::cmp::Ordering;
@@ -33,6 +33,12 @@ impl Place {
         Kind::from_low_bits(self.0)
     }
 
+    /// A [`Tail`].
+    #[inline(always)]
+    pub fn tail(self) -> u8 {
+        about(self.0 as u8 & 31).tail
+    }
+
     #[inline]
     pub fn is_of(self, kinds: KindSet) -> bool {
         kinds.0 >> (self.0 & 31) & 1 != 0
@@ -42,9 +48,7 @@ impl Place {
 /// What a walk found.
 pub(super) struct Walked {
     pub index: Vec<Place>,
-    /// Which of the types are INTs.
-    pub ints: Vec<Place>,
-    /// References may point forward, so only the largest are kept, to be judged at the end.
+    /// Of the types' first words: references may point forward, so only the largest are kept, to be judged at the end.
     pub most: Most,
 }
 
@@ -60,25 +64,33 @@ pub(super) enum Stop {
     UnknownKind { at: usize, kind: u32, types: usize },
 }
 
-/// Walks a type section.
-pub(super) fn walk(words: &[Word], layout: &[u8]) -> Result<Walked, Stop> {
+/// How many types are walked along at a time.
+pub(super) const BATCH: usize = 512;
+
+/// Walks a type section; `each` is given the types in batches.
+pub(super) fn walk(
+    words: &[Word],
+    layout: &[u8],
+    mut each: impl FnMut(&[Place]),
+) -> Result<Walked, Stop> {
     // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
     let mut index: Vec<Place> = Vec::with_capacity(words.len() / 6);
-    let mut ints = Vec::new();
     let mut most = Most::default();
-    let mut batch = Batch::new();
+    let mut batch = [Place::FIRST; BATCH];
     let mut at: usize = 0;
     loop {
-        at = fill(&mut batch, words, at, &mut most);
-        batch.read(words, &mut most, &mut ints);
-        index.extend_from_slice(batch.places());
-        if batch.is_full() {
+        let (types, end) = fill(&mut batch, words, at, &mut most);
+        at = end;
+        let found = batch.get(..types).unwrap_or_default();
+        each(found);
+        index.extend_from_slice(found);
+        if types == BATCH {
             continue;
         }
         let first = words.get(at..).and_then(<[_]>::first_chunk::<COMMON>);
         let Some([name, info, _]) = first else {
-            end(words, at, &index)?;
-            return Ok(Walked { index, ints, most });
+            self::end(words, at, &index)?;
+            return Ok(Walked { index, most });
         };
         let info = Info(read_word(*info));
         let (kind, types) = (info.kind(), index.len());
@@ -90,16 +102,22 @@ pub(super) fn walk(words: &[Word], layout: &[u8]) -> Result<Walked, Stop> {
     }
 }
 
-/// Fills a batch with the types that begin at this word, up to the first that no one knows. Where it ended.
+/// Fills a batch with the types that begin at this word, up to the first that no one knows. How many they are, and where
+/// they end.
 ///
 /// Where a type begins is known only once all before it were read, and their kinds follow each other in no
 /// order that a processor could foresee. So the way from one type to the next is short and without a branch:
 /// two loads, a multiplication and a sum. A function of its own, so that the loop has the registers to itself.
 #[inline(never)]
-fn fill(batch: &mut Batch, words: &[Word], mut at: usize, most: &mut Most) -> usize {
+fn fill(
+    batch: &mut [Place; BATCH],
+    words: &[Word],
+    mut at: usize,
+    most: &mut Most,
+) -> (usize, usize) {
     let mut all = *most;
-    batch.clear();
-    for n in 0..BATCH {
+    let mut types: usize = 0;
+    for place in batch {
         let first = words.get(at..).and_then(<[_]>::first_chunk);
         let Some(&[name, info, size_or_type]) = first else {
             break;
@@ -109,7 +127,8 @@ fn fill(batch: &mut Batch, words: &[Word], mut at: usize, most: &mut Most) -> us
         if about.common == 0 {
             break;
         }
-        batch.push(n, about.tail, Place::new(at, top));
+        *place = Place::new(at, top);
+        types = types.wrapping_add(1);
         let refers = u32::from(about.refers).wrapping_neg();
         all.add(read_word(size_or_type) & refers, read_word(name));
         let vlen = Info(read_word(info)).vlen() as usize;
@@ -119,7 +138,7 @@ fn fill(batch: &mut Batch, words: &[Word], mut at: usize, most: &mut Most) -> us
             .wrapping_add(usize::from(about.each).wrapping_mul(vlen));
     }
     *most = all;
-    at
+    (types, at)
 }
 
 /// Whether a walk that has come to this word, where no type begins, has read all of them.
@@ -196,9 +215,8 @@ static ABOUT: [About; 256] = {
 const fn about_kind(kind: Kind) -> About {
     use Kind::*;
     let (once, each, tail) = match kind {
-        Int => (1, 0, Tail::Other),
         Array => (3, 0, Tail::Other),
-        Var | DeclTag => (1, 0, Tail::Plain),
+        Int | Var | DeclTag => (1, 0, Tail::Plain),
         FuncProto => (0, 2, Tail::Params),
         Struct | Union => (0, 3, Tail::Members),
         Enum => (0, 2, Tail::Other),

@@ -27,12 +27,16 @@ struct Jobs<'b> {
     closed: bool,
 }
 
-/// Closes the crew's list of jobs, however a run ends.
-pub struct Closing<'c, 'b>(&'c Crew<'b>);
+/// A crew at work. Closes its list of jobs, however a run ends.
+pub struct Started<'c, 'b> {
+    crew: &'c Crew<'b>,
+    /// There is a second thread.
+    pub helps: bool,
+}
 
-impl Drop for Closing<'_, '_> {
+impl Drop for Started<'_, '_> {
     fn drop(&mut self) {
-        self.0.change(|jobs| jobs.closed = true);
+        self.crew.change(|jobs| jobs.closed = true);
     }
 }
 
@@ -49,18 +53,19 @@ impl<'b> Crew<'b> {
         &'s self,
         scope: &'s Scope<'s, 'e>,
         filler: impl FnMut() -> bool + Send + 's,
-    ) -> Closing<'s, 'b> {
+    ) -> Started<'s, 'b> {
+        let mut helps = false;
         if let Some(go) = elsewhere() {
             let run = move || {
                 go();
                 self.work(filler);
             };
             // Where no thread can be had, jobs are left to those who offer them.
-            let _ = thread::Builder::new().spawn_scoped(scope, run);
+            helps = thread::Builder::new().spawn_scoped(scope, run).is_ok();
             // It may have been put on this processor, where it would have to wait for its turn to go elsewhere.
             thread::yield_now();
         }
-        Closing(self)
+        Started { crew: self, helps }
     }
 
     fn work(&self, mut filler: impl FnMut() -> bool) {
@@ -147,7 +152,7 @@ mod tests {
         let crew = Crew::default();
         thread::scope(|s| {
             let more = || left.fetch_sub(1, Ordering::Relaxed) > 1;
-            let _closing = crew.start(s, more);
+            let _started = crew.start(s, more);
             if elsewhere().is_none() {
                 // One processor: jobs are left to those who offer them.
                 crew.offer(Box::new(move || send.send(0).unwrap()));
@@ -170,9 +175,9 @@ mod tests {
     fn closing_ends_it_though_it_could_fill_for_ever() {
         let crew = Crew::default();
         thread::scope(|s| {
-            let closing = crew.start(s, || true);
+            let started = crew.start(s, || true);
             thread::sleep(Duration::from_millis(1));
-            drop(closing);
+            drop(started);
         });
     }
 }

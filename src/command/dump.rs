@@ -9,7 +9,7 @@ use crate::cli::{Dump, DumpFormat};
 use anyhow::{Context, Result};
 use btfleet::artifact::{BtfDigest, Generator, HeaderDigest, Parts};
 use btfleet::btf::{Btf, relocate};
-use btfleet::dump::{Hands, Job, Writing, header, header_for};
+use btfleet::dump::{Aside, Writing, header, header_for};
 use btfleet::relo::json;
 use std::borrow::Cow;
 use std::io::{self, BufWriter, Write};
@@ -79,33 +79,25 @@ fn print_whole<'i>(
     let whole = OnceLock::new();
     let crew = Crew::default();
     thread::scope(|s| {
-        let _closing = crew.start(s, || hash.is_some_and(Hashing::some));
+        let started = crew.start(s, || hash.is_some_and(Hashing::some));
         let name = || input.name.clone();
-        let btf = Btf::parse(&input.btf).with_context(name)?;
+        // In one go takes less, but in two the second half can be done beside what follows.
+        let btf = match started.helps {
+            true => Btf::unchecked(&input.btf),
+            false => Btf::parse(&input.btf),
+        };
+        let btf = btf.with_context(name)?;
         let btf = whole.get_or_init(|| btf);
+        let checked = started.helps.then(|| Aside::offer(&crew, || btf.check()));
         let take = |text: &[u8]| lock(sink).take(text);
         let writing = Writing::new(btf, take, &crew);
+        if let Some(checked) = checked {
+            checked.finish().with_context(name)?;
+        }
         let writing = writing.context(NO_HEADER).with_context(name)?;
-        let hands = AfterHashing { crew: &crew, hash };
-        let written = writing.write(&hands);
+        let written = writing.write(&crew);
         written.context(NO_HEADER).with_context(name).map(drop)
     })
-}
-
-/// A crew that hashes the rest before it does a job.
-struct AfterHashing<'c, 'b> {
-    crew: &'c Crew<'b>,
-    hash: Option<&'b Hashing<'b>>,
-}
-
-impl<'b> Hands<'b> for AfterHashing<'_, 'b> {
-    fn offer(&self, job: Job<'b>) {
-        let hash = self.hash;
-        self.crew.offer(Box::new(move || {
-            while hash.is_some_and(Hashing::some) {}
-            job();
-        }));
-    }
 }
 
 /// An input that is hashed part by part, by whoever has the time.

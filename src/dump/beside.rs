@@ -20,12 +20,13 @@ impl Hands<'_> for Nobody {
 }
 
 /// Work that was offered, and what comes of it.
-pub(super) struct Aside<'b, T> {
+pub struct Aside<'b, T> {
     work: Arc<Mutex<Option<Job<'b>>>>,
     result: Receiver<T>,
 }
 
 impl<'b, T: Send + 'b> Aside<'b, T> {
+    /// Offers work.
     pub fn offer(hands: &dyn Hands<'b>, work: impl FnOnce() -> T + Send + 'b) -> Aside<'b, T> {
         let (send, result) = mpsc::sync_channel(1);
         let job: Job<'b> = Box::new(move || {

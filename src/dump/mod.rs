@@ -34,7 +34,7 @@ use beside::Nobody;
 use header::Plan;
 use write::Draft;
 
-pub use beside::{Hands, Job};
+pub use beside::{Aside, Hands, Job};
 pub use error::Error;
 pub use pieces::Writing;
 
