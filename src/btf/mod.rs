@@ -24,6 +24,7 @@
     clippy::arithmetic_side_effects
 )]
 
+mod ahead;
 pub mod elf;
 mod error;
 mod parse;
@@ -35,6 +36,7 @@ mod wire;
 
 pub use error::{Error, ErrorKind};
 pub use parse::Btf;
+pub(crate) use ahead::soon;
 pub(crate) use parse::is_long;
 pub(crate) use types::KindSet;
 pub use types::{

@@ -16,7 +16,7 @@ use super::wire::{self, Info, Sections, WORD, Word, read_word};
 /// It borrows the bytes it was parsed from, and a split BTF its base.
 pub struct Btf<'d> {
     /// The type section, in little-endian words whatever the blob's order.
-    words: Cow<'d, [Word]>,
+    pub(super) words: Cow<'d, [Word]>,
     types_at: usize,
     strings: &'d [u8],
     order: ByteOrder,
@@ -308,6 +308,13 @@ impl<'d> Btf<'d> {
             size_or_type: read_word(size_or_type),
             tail,
         })
+    }
+
+    /// Where a type of this BTF's own lies.
+    #[inline(always)]
+    pub(super) fn place(&self, id: TypeId) -> Option<&Place> {
+        let own = id.0.checked_sub(self.first_id)?;
+        self.index.get(own as usize)
     }
 
     /// The kind of the type of this id, without reading the rest of it.

@@ -300,7 +300,7 @@ impl Defs {
     fn collect(&mut self, btf: &Btf<'_>) -> Result<Roll, Error> {
         self.make_room(btf);
         let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 5);
-        let mut repeats = Repeats::new(btf.types().len());
+        let mut repeats = Repeats::new(btf.types().len() / 5);
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
         btf.each_of(DEFINING, |ty| {
             let class = match ty.kind() {

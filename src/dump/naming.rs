@@ -6,8 +6,8 @@
 //! a module's, and a suffixed name that somebody bears by itself is skipped.
 
 use super::defs::{Def, Defs, Slot};
+use super::ordinary::{Ordinary, Owner};
 use super::sorted::Named;
-use super::text::scan;
 use crate::btf::{Btf, Kind, StrOffset, TypeId};
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -24,103 +24,7 @@ pub(super) struct Naming {
     pub bool_typedef: Slot,
     /// See `bool_typedef`.
     pub bool_enum: Slot,
-    table: NameTable,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Owner {
-    /// Declared by the header itself or by its base, under this suffix.
-    Settled(u32),
-    Kfunc,
-    Typedef(Slot),
-    Enumerator(Slot, u32),
-}
-
-/// All ordinary names, to find those that occur twice.
-#[derive(Clone, Default)]
-struct NameTable {
-    /// Open addressing: numbers of `names`, plus one.
-    index: Vec<u32>,
-    names: Vec<(u64, StrOffset, Owner)>,
-    /// Names with more than one owner.
-    clashes: HashMap<u32, Vec<Owner>>,
-}
-
-impl NameTable {
-    fn reserve(&mut self, more: usize) {
-        let want = ((self.names.len() + more) * 2).next_power_of_two().max(16);
-        if want <= self.index.len() {
-            return;
-        }
-        self.index = vec![0; want];
-        self.names.reserve(more);
-        for n in 0..self.names.len() {
-            let at = self.free(self.names[n].0);
-            self.index[at] = n as u32 + 1;
-        }
-    }
-
-    fn free(&self, hash: u64) -> usize {
-        let mask = self.index.len() - 1;
-        let mut at = (hash >> 20) as usize & mask;
-        while self.index[at] != 0 {
-            at = (at + 1) & mask;
-        }
-        at
-    }
-
-    /// The number of a name, or the free place for it.
-    fn find(&self, hash: u64, same: impl Fn(StrOffset) -> bool) -> Result<u32, usize> {
-        let mask = self.index.len() - 1;
-        let mut at = (hash >> 20) as usize & mask;
-        loop {
-            match self.index[at] {
-                0 => return Err(at),
-                n => {
-                    let (h, name, _) = self.names[n as usize - 1];
-                    if h == hash && same(name) {
-                        return Ok(n - 1);
-                    }
-                }
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    fn insert(&mut self, btf: &Btf<'_>, name: StrOffset, owner: Owner) {
-        let tail = btf.name_tail(name);
-        let read = scan(tail);
-        let bytes = &tail[..read.len];
-        let same = |other: StrOffset| other == name || btf.name(other) == bytes;
-        match self.find(read.hash, same) {
-            Err(at) => {
-                self.names.push((read.hash, name, owner));
-                self.index[at] = self.names.len() as u32;
-                // The header itself declares these three.
-                if !read.plain
-                    && matches!(bytes, b"bool" | b"true" | b"false")
-                    && owner != Owner::Settled(1)
-                {
-                    let n = self.names.len() as u32 - 1;
-                    self.clashes.insert(n, vec![Owner::Settled(1), owner]);
-                }
-            }
-            Ok(n) => {
-                let first = self.names[n as usize].2;
-                self.clashes
-                    .entry(n)
-                    .or_insert_with(|| vec![first])
-                    .push(owner);
-            }
-        }
-    }
-
-    fn contains(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
-        let mut tail = name.to_vec();
-        tail.push(0);
-        let hash = scan(&tail).hash;
-        self.find(hash, |other| btf.name(other) == name).is_ok()
-    }
+    table: Ordinary,
 }
 
 /// The ordinary names of a BTF's own definitions, in an order that depends on contents alone.
@@ -176,7 +80,8 @@ impl Naming {
 
     /// Has the mentions of those that share a name counted.
     pub fn count_uses(&self, defs: &mut Defs) {
-        for owner in self.table.clashes.values().flatten() {
+        let clashes = self.table.clashes();
+        for owner in clashes.into_iter().flat_map(|(_, owners)| owners) {
             if let Owner::Typedef(slot) | Owner::Enumerator(slot, _) = owner {
                 defs.get_mut(*slot).flags |= Def::COUNTED;
             }
@@ -194,10 +99,7 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, naming: &mut Naming) {
     }
     // Its enumerators are the header's own, so a mention of it is one of an int, as under a base's.
     defs.get_mut(naming.bool_enum).flags |= Def::BASE;
-    let mut clashes: Vec<u32> = naming.table.clashes.keys().copied().collect();
-    clashes.sort_unstable();
-    for n in clashes {
-        let owners = &naming.table.clashes[&n];
+    for (at, owners) in naming.table.clashes() {
         let mut suffix = 0;
         let mut fresh: Vec<Owner> = Vec::new();
         for owner in owners {
@@ -211,13 +113,12 @@ pub(super) fn settle(btf: &Btf<'_>, defs: &mut Defs, naming: &mut Naming) {
             Owner::Typedef(slot) | Owner::Enumerator(slot, _) => (1, Reverse(defs.get(*slot).uses)),
             _ => (0, Reverse(0)),
         });
-        let at = naming.table.names[n as usize].1;
         let name = btf.name(at);
         if suffix > 0 && fresh.contains(&Owner::Kfunc) {
             naming.kfunc_suffix.insert(at, suffix);
         }
         for owner in fresh {
-            suffix = next_suffix(name, suffix, |tried| naming.is_taken(btf, tried));
+            suffix = next_suffix(name, suffix, |tried| naming.table.contains(btf, tried));
             match owner {
                 Owner::Typedef(slot) => defs.get_mut(slot).suffix = suffix,
                 Owner::Enumerator(slot, i) => {
@@ -243,25 +144,13 @@ impl Naming {
 
     /// Makes all owners so far a base's.
     fn settle_all(&mut self, defs: &Defs) {
-        let settled = |owner: &Owner| {
-            let suffix = match owner {
-                Owner::Settled(suffix) => *suffix,
-                Owner::Kfunc => 1,
-                Owner::Typedef(slot) => defs.get(*slot).suffix,
-                Owner::Enumerator(slot, i) => {
-                    self.enumerators.get(&(*slot, *i)).copied().unwrap_or(1)
-                }
-            };
-            Owner::Settled(suffix.max(1))
-        };
-        for owners in self.table.clashes.values_mut() {
-            for owner in owners {
-                *owner = settled(owner);
-            }
-        }
-        for (_, _, owner) in &mut self.table.names {
-            *owner = Owner::Settled(1);
-        }
+        let enumerators = &self.enumerators;
+        self.table.settle(|owner| match owner {
+            Owner::Settled(suffix) => *suffix,
+            Owner::Kfunc => 1,
+            Owner::Typedef(slot) => defs.get(*slot).suffix,
+            Owner::Enumerator(slot, i) => enumerators.get(&(*slot, *i)).copied().unwrap_or(1),
+        });
     }
 }
 
@@ -310,12 +199,13 @@ fn settle_tags(btf: &Btf<'_>, defs: &mut Defs) {
 /// Enters a BTF's own ordinary names.
 fn fill(btf: &Btf<'_>, own: &Entries, naming: &mut Naming) {
     let table = &mut naming.table;
-    table.reserve(own.rows + own.typedefs.len() + own.kfuncs.len() + 16);
+    let before = table.len();
+    table.reserve(own.rows + own.typedefs.len() + own.kfuncs.len());
     for same_named in own
         .kfuncs
         .chunk_by(|a, b| btf.name(btf.ty(*a).name()) == btf.name(btf.ty(*b).name()))
     {
-        table.insert(btf, btf.ty(same_named[0]).name(), Owner::Kfunc);
+        table.enter(btf, btf.ty(same_named[0]).name(), Owner::Kfunc);
     }
     let mut bools: Vec<StrOffset> = Vec::new();
     for (slot, id, name) in own.typedefs.iter().copied() {
@@ -324,12 +214,16 @@ fn fill(btf: &Btf<'_>, own: &Entries, naming: &mut Naming) {
             && is_bool(btf, id)
         {
             naming.bool_typedef = slot;
-            table.insert(btf, name, Owner::Settled(1));
+            table.enter(btf, name, Owner::Settled(1));
             continue;
         }
-        table.insert(btf, name, Owner::Typedef(slot));
+        table.enter(btf, name, Owner::Typedef(slot));
     }
     for (n, (slot, id)) in own.enums.iter().copied().enumerate() {
+        // In the order of their names they lie anywhere.
+        let ahead = |by: usize| own.enums.get(n + by).map_or(TypeId::VOID, |(_, id)| *id);
+        btf.place_soon(ahead(8));
+        btf.type_soon(ahead(4));
         let ty = btf.ty(id);
         if naming.bool_enum == 0 && ty.vlen() == 2 && n >= own.named && is_false_true(btf, id) {
             naming.bool_enum = slot;
@@ -339,12 +233,13 @@ fn fill(btf: &Btf<'_>, own: &Entries, naming: &mut Naming) {
             continue;
         }
         for (i, e) in ty.enumerators().enumerate() {
-            table.insert(btf, e.name, Owner::Enumerator(slot, i as u32));
+            table.enter(btf, e.name, Owner::Enumerator(slot, i as u32));
         }
     }
     for name in bools {
-        table.insert(btf, name, Owner::Settled(1));
+        table.enter(btf, name, Owner::Settled(1));
     }
+    table.find_clashes(btf, before);
 }
 
 /// Whether a typedef is `typedef _Bool bool` but for the name.

@@ -2,6 +2,7 @@
 
 use super::block::compare_names;
 use super::defs::{DefClass, Defs, Slot};
+use super::met::Met;
 use crate::btf::{Btf, Enumerator, StrOffset, TypeId};
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -76,47 +77,33 @@ impl Named {
 
 /// Which names may be borne more than once.
 pub(super) struct Repeats {
-    /// A bit for each hash, by its upper bits: met once, met again.
-    once: Vec<u64>,
-    again: Vec<u64>,
-    shift: u32,
-    /// The bit of each name, in the order in which they were noted.
-    bits: Vec<u32>,
+    met: Met,
+    /// The hash of each name, in the order in which they were noted.
+    hashes: Vec<u32>,
 }
 
 impl Repeats {
-    /// For the names of so many types.
-    pub fn new(types: usize) -> Repeats {
-        // Most types have no name of their own: some twenty bits for each that has one.
-        let words = (types / 16).next_power_of_two().clamp(16, 1 << 24);
+    /// For about so many names.
+    pub fn new(names: usize) -> Repeats {
         Repeats {
-            once: vec![0; words],
-            again: vec![0; words],
-            shift: 58 - words.trailing_zeros(),
-            bits: Vec::with_capacity(types / 5),
+            met: Met::new(names),
+            hashes: Vec::with_capacity(names),
         }
     }
 
     #[inline]
     pub fn note(&mut self, name: &Named, hash: u64) {
         // Tags and typedefs are two namespaces.
-        let hash = match name.typedef() {
-            true => hash.rotate_left(32),
-            false => hash,
-        };
-        let bit = (hash >> self.shift) as u32;
-        let (word, mask) = ((bit >> 6) as usize, 1 << (bit & 63));
-        let once = self.once[word];
-        self.again[word] |= once & mask;
-        self.once[word] = once | mask;
-        self.bits.push(bit);
+        let hash = (hash >> 32) as u32 ^ name.of & TYPEDEF;
+        self.met.note(hash);
+        self.hashes.push(hash);
     }
 
     /// Of all names that were noted, those that may be borne by another one too.
     pub fn of(&self, all: &[Named]) -> Vec<Named> {
-        let again = |bit: &u32| self.again[(bit >> 6) as usize] >> (bit & 63) & 1 != 0;
-        let named = all.iter().zip(&self.bits);
-        named.filter(|(_, bit)| again(bit)).map(|(n, _)| *n).collect()
+        let named = all.iter().zip(&self.hashes);
+        let again = named.filter(|(_, hash)| self.met.again(**hash));
+        again.map(|(n, _)| *n).collect()
     }
 }
 

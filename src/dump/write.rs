@@ -9,7 +9,7 @@ use super::naming;
 use super::print::Printer;
 use super::sorted::Named;
 use super::text::{Text, Word, scan};
-use crate::btf::{Btf, Kind, TypeId};
+use crate::btf::{Btf, Kind, TypeId, soon};
 
 /// A header that is decided upon, to be written: a list of items, and pieces of that list.
 pub(super) struct Draft<'b> {
@@ -146,6 +146,7 @@ impl<'b> Draft<'b> {
     /// Writes the items from `from` to `to`.
     pub fn write(&self, p: &mut Printer<'_, '_>, from: usize, to: usize) -> Result<(), Error> {
         for n in from..to {
+            self.look_ahead(n);
             match self.item(n) {
                 Item::Start => self.write_start(p),
                 Item::Enum(slot) => p.define_enum(slot)?,
@@ -156,6 +157,21 @@ impl<'b> Draft<'b> {
             }
         }
         p.check_length(TypeId::VOID)
+    }
+
+    /// Asks early for what the items behind the nth one will read: definitions in the order of their names lie anywhere.
+    #[inline(always)]
+    fn look_ahead(&self, n: usize) {
+        let slot = |n: usize| match self.item(n) {
+            Item::Enum(slot) | Item::Body(slot) => slot,
+            _ => 0,
+        };
+        let def = |n: usize| self.plan.defs.get(slot(n));
+        soon(def(n + 16));
+        self.btf.place_soon(def(n + 10).id);
+        let next = def(n + 5);
+        self.btf.type_soon(next.id);
+        self.btf.name_soon(next.name);
     }
 
     fn write_start(&self, p: &mut Printer<'_, '_>) {

@@ -1,0 +1,134 @@
+//! All ordinary identifiers of a header, to find those that several bear.
+
+use super::defs::Slot;
+use super::met::Met;
+use super::text::scan;
+use crate::btf::{Btf, StrOffset};
+use std::collections::HashMap;
+
+/// What bears an ordinary identifier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    /// Declared by the header itself or by its base, under this suffix.
+    Settled(u32),
+    Kfunc,
+    Typedef(Slot),
+    Enumerator(Slot, u32),
+}
+
+/// Ordinary identifiers in the order in which they were entered.
+#[derive(Clone, Default)]
+pub(super) struct Ordinary {
+    entries: Vec<(StrOffset, Owner)>,
+    /// Half a hash of each name.
+    hashes: Vec<u32>,
+    met: Met,
+    /// Those that the header itself declares.
+    own: Vec<u32>,
+    /// Names with more than one owner, by the number of the first entry.
+    clashes: HashMap<u32, Vec<Owner>>,
+}
+
+impl Ordinary {
+    /// Has room for more.
+    pub fn reserve(&mut self, more: usize) {
+        self.entries.reserve(more);
+        self.hashes.reserve(more);
+        let all = self.hashes.len() + more;
+        if all >= self.met.room() {
+            self.met = Met::new(all);
+            self.hashes.iter().for_each(|hash| self.met.note(*hash));
+        }
+    }
+
+    /// Enters a name.
+    #[inline]
+    pub fn enter(&mut self, btf: &Btf<'_>, name: StrOffset, owner: Owner) {
+        let tail = btf.name_tail(name);
+        let read = scan(tail);
+        if !read.plain && matches!(&tail[..read.len], b"bool" | b"true" | b"false") {
+            self.own.push(self.entries.len() as u32);
+        }
+        let hash = half(read.hash);
+        self.met.note(hash);
+        self.hashes.push(hash);
+        self.entries.push((name, owner));
+    }
+
+    /// Finds the clashes of the entries from the nth on, with each other and with those before.
+    pub fn find_clashes(&mut self, btf: &Btf<'_>, from: usize) {
+        let numbers = 0..self.hashes.len() as u32;
+        let again = |n: &u32| self.met.again(self.hashes[*n as usize]);
+        let mut found: Vec<u32> = numbers.filter(again).collect();
+        found.extend(&self.own);
+        let hash = |n: u32| self.hashes[n as usize];
+        let name = |n: u32| self.entries[n as usize].0;
+        let compare = |a: u32, b: u32| {
+            hash(a)
+                .cmp(&hash(b))
+                .then_with(|| match name(a) == name(b) {
+                    true => std::cmp::Ordering::Equal,
+                    false => btf.name(name(a)).cmp(btf.name(name(b))),
+                })
+        };
+        found.sort_unstable_by(|a, b| compare(*a, *b).then(a.cmp(b)));
+        found.dedup();
+        for group in found.chunk_by(|a, b| compare(*a, *b).is_eq()) {
+            let owner = |n: &u32| self.entries[*n as usize].1;
+            if let Some(owners) = self.clashes.get_mut(&group[0]) {
+                let new = group.iter().filter(|n| **n as usize >= from);
+                owners.extend(new.map(owner));
+                continue;
+            }
+            let mut owners: Vec<Owner> = group.iter().map(owner).collect();
+            if self.own.contains(&group[0]) && owners[0] != Owner::Settled(1) {
+                owners.insert(0, Owner::Settled(1));
+            }
+            if owners.len() > 1 {
+                self.clashes.insert(group[0], owners);
+            }
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Names with more than one owner, in the order in which they were entered first.
+    pub fn clashes(&self) -> Vec<(StrOffset, &[Owner])> {
+        let mut clashes: Vec<(u32, &[Owner])> = self
+            .clashes
+            .iter()
+            .map(|(n, owners)| (*n, owners.as_slice()))
+            .collect();
+        clashes.sort_unstable_by_key(|(n, _)| *n);
+        let named = |(n, owners): (u32, _)| (self.entries[n as usize].0, owners);
+        clashes.into_iter().map(named).collect()
+    }
+
+    /// Whether there is exactly this name.
+    pub fn contains(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
+        let hash = half(scan(&[name, b"\0"].concat()).hash);
+        if self.entries.is_empty() || !self.met.once(hash) {
+            return false;
+        }
+        let same = |(entry, h): (&(StrOffset, Owner), &u32)| {
+            *h == hash && btf.name(entry.0) == name
+        };
+        self.entries.iter().zip(&self.hashes).any(same)
+    }
+
+    /// Makes all entries so far a base's. `suffix` tells that of an owner; 0 or 1 for none.
+    pub fn settle(&mut self, suffix: impl Fn(&Owner) -> u32) {
+        for owner in self.clashes.values_mut().flatten() {
+            *owner = Owner::Settled(suffix(owner).max(1));
+        }
+        for (_, owner) in &mut self.entries {
+            *owner = Owner::Settled(1);
+        }
+    }
+}
+
+fn half(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
