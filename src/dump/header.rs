@@ -65,10 +65,8 @@ impl Plan {
             naming.count_uses(&mut defs);
         }
         let mut walk = Walk::new(btf, &mut defs, survey, false);
-        for slot in roots {
-            // A base's are done.
-            walk.visit(slot)?;
-        }
+        // A base's are done.
+        walk.visit_all(&roots)?;
         for func in kfuncs {
             walk.visit_prototype(func)?;
         }

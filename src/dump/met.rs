@@ -11,8 +11,8 @@ pub(super) struct Met {
 impl Met {
     /// For so many hashes.
     pub fn new(hashes: usize) -> Met {
-        // 32 places for each or more, so that few share one with another.
-        let words = hashes.next_power_of_two().clamp(2, 1 << 26);
+        // 16 places for each or more, so that few share one with another.
+        let words = (hashes / 2).next_power_of_two().clamp(2, 1 << 26);
         Met {
             words: vec![0; words],
             shift: 27 - words.trailing_zeros(),
@@ -21,7 +21,7 @@ impl Met {
 
     /// For how many hashes there is room.
     pub fn room(&self) -> usize {
-        self.words.len()
+        2 * self.words.len()
     }
 
     /// Where the bits of a hash are: in which word, how far up.

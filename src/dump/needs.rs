@@ -1,6 +1,7 @@
 //! What definitions need, as the survey found it and the walk along names asks for it.
 
 use super::defs::{Def, DefClass, Defs, Slot, State};
+use crate::btf::soon;
 
 /// What definitions need, by slot.
 pub(super) struct Survey {
@@ -105,6 +106,14 @@ impl Survey {
         let (from, to) = self.of[slot as usize];
         let is_ready = self.briefs[slot as usize].is(Brief::READY);
         is_ready.then(|| &self.needs[from as usize..to as usize])
+    }
+
+    /// What `next` needs will be asked for soon, and before that where it is, of `later`.
+    #[inline(always)]
+    pub fn soon(&self, later: Slot, next: Slot) {
+        soon(&self.of[later as usize]);
+        let (from, _) = self.of[next as usize];
+        self.needs.get(from as usize).into_iter().for_each(soon);
     }
 
     /// Whether a definition, and of a typedef by value its record, is done.

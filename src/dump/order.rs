@@ -5,7 +5,7 @@ use super::defs::{Def, DefClass, Defs, Memo, Slot, State};
 use super::error::{Error, in_words};
 use super::layout::{self, Layout};
 use super::survey::Survey;
-use crate::btf::{Btf, Kind, Member, TypeId};
+use crate::btf::{Btf, Kind, Member, TypeId, soon};
 
 /// How deep an unnamed record may stand in another, and how long a chain of pointers, arrays and
 /// prototypes may be. Compilers have limits of their own (clang: 256 brackets); the kernel needs 10.
@@ -83,6 +83,19 @@ impl<'w, 'b> Walk<'w, 'b> {
             root: 0,
             budget,
         }
+    }
+
+    /// Puts records and typedefs, and all that they need before them, into the order.
+    pub fn visit_all(&mut self, roots: &[Slot]) -> Result<(), Error> {
+        for (n, root) in roots.iter().enumerate() {
+            let ahead = |by: usize| roots.get(n + by).copied().unwrap_or(0);
+            if let Some(survey) = &self.survey {
+                survey.soon(ahead(12), ahead(6));
+            }
+            soon(self.defs.get(ahead(12)));
+            self.visit(*root)?;
+        }
+        Ok(())
     }
 
     /// Puts a record or typedef, and all that it needs before it, into the order.
