@@ -432,7 +432,7 @@ pub(super) fn is_c23(name: &[u8]) -> bool {
 #[inline(always)]
 pub(super) fn may_be_reserved(first: u64, hash: u64, tail: &[u8], len: usize) -> bool {
     const UNDERSCORES: u16 = u16::from_le_bytes(*b"__");
-    in_filter(hash) && has_tag(hash)
+    in_filter(hash) && in_filter(second(hash))
         || first as u16 == UNDERSCORES && may_be_of_a_family(first, tail, len)
 }
 
@@ -454,13 +454,10 @@ const fn filter_slot(hash: u64) -> usize {
     (hash >> 49) as usize
 }
 
-#[cold]
-fn has_tag(hash: u64) -> bool {
-    TAGS.contains(&tag(hash))
-}
-
-const fn tag(hash: u64) -> u32 {
-    (hash >> 17) as u32
+/// Other bits of a hash, in the place of those that were asked first.
+#[inline(always)]
+const fn second(hash: u64) -> u64 {
+    hash << 32
 }
 
 const WORDS: usize = RESERVED.len() + C23.len();
@@ -491,23 +488,13 @@ const HASHES: [u64; WORDS] = {
 static FILTER: [u64; 512] = {
     let mut bits = [0; 512];
     let mut w = 0;
-    while w < WORDS {
-        let slot = filter_slot(HASHES[w]);
+    while w < 2 * WORDS {
+        let hash = HASHES[w / 2];
+        let slot = filter_slot(if w % 2 == 0 { hash } else { second(hash) });
         bits[slot / 64] |= 1 << (slot % 64);
         w += 1;
     }
     bits
-};
-
-/// Other bits of their hashes.
-static TAGS: [u32; WORDS] = {
-    let mut tags = [0; WORDS];
-    let mut w = 0;
-    while w < WORDS {
-        tags[w] = tag(HASHES[w]);
-        w += 1;
-    }
-    tags
 };
 
 /// Whether an identifier cannot be used as it is: a keyword (of C23 too), a macro, or like our escapes.
