@@ -32,7 +32,9 @@ flags=(
 printf -v list "'%s', " "${flags[@]}"
 # --target, though it may be this machine's own: without it the flags would reach procedural macros
 # and build scripts too, and the former cannot be linked statically.
-cargo build --profile dist --target "$target" --bin btfleet --config "target.$target.rustflags=[${list%, }]"
+# What is the program's own, its commands, waits for a disk or a network: small.
+cargo rustc --profile dist --target "$target" --bin btfleet --config "target.$target.rustflags=[${list%, }]" \
+  -- -C opt-level=z
 case $target in
   *-linux-*)
     # The loader's name is in every dynamic executable and in no static one.

@@ -493,16 +493,17 @@ fn has_blank(strings: &[u8], base: Option<&Btf<'_>>) -> bool {
     if base.is_some_and(|b| b.blank_names || strings.first() == Some(&0)) {
         return true;
     }
-    let (blocks, rest) = strings.as_chunks::<16>();
-    let (mut before, mut pairs) = (0, 0);
-    for block in blocks {
-        let block = i8x16::new(block.map(|b| b as i8));
-        let nul = block.simd_eq(i8x16::splat(0)).to_bitmask();
-        pairs |= nul & (nul << 1 | before);
-        before = nul >> 15 & 1;
+    // Each byte beside the next.
+    let next = strings.get(1..).unwrap_or_default();
+    let (blocks, next) = (strings.as_chunks::<16>().0, next.as_chunks::<16>().0);
+    let block = |block: &[u8; 16]| i8x16::new(block.map(|b| b as i8));
+    let mut pairs = i8x16::splat(0);
+    for (here, next) in blocks.iter().zip(next) {
+        pairs |= (block(here) | block(next)).simd_eq(i8x16::splat(0));
     }
-    let last = before != 0 && rest.first() == Some(&0);
-    pairs != 0 || last || rest.windows(2).any(|pair| pair == [0, 0])
+    let read = next.as_flattened().len();
+    let rest = strings.get(read..).unwrap_or_default();
+    pairs.any() || rest.windows(2).any(|pair| pair == [0, 0])
 }
 
 /// Whether some string may be longer than any name: such a one holds two bytes that lie so far apart.

@@ -3,7 +3,7 @@
 use super::arithmetic::{float_text, int_text, integer_text, is_int128, natural_align};
 use super::error::{Error, in_words};
 use super::hash::Hash;
-use super::sorted::{Named, Repeats, Roll, compare_enums, find_named, name_key, sort_named};
+use super::sorted::{Borne, Named, Roll, compare_enums, find_named, name_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, KindSet, StrOffset, Type, TypeId};
@@ -151,6 +151,8 @@ pub(super) struct Defs {
     memos: Vec<u32>,
     /// Named ones, the base's included, in the order of their names.
     pub named: Vec<Named>,
+    /// Their names, and those of all that are equal to one of them.
+    pub borne: Borne,
     /// Unnamed enums, each once, ordered by content.
     pub unnamed_enums: Vec<Slot>,
     /// FUNCs that are kfuncs.
@@ -215,6 +217,7 @@ impl Defs {
             defs: Vec::with_capacity(btf.types().len() / 5),
             memos: Vec::new(),
             named: Vec::new(),
+            borne: Borne::default(),
             unnamed_enums: Vec::new(),
             kfuncs: Vec::new(),
             base_kfuncs: Vec::new(),
@@ -299,8 +302,10 @@ impl Defs {
 
     fn collect(&mut self, btf: &Btf<'_>) -> Result<Roll, Error> {
         self.make_room(btf);
-        let mut named: Vec<Named> = Vec::with_capacity(btf.types().len() / 5);
-        let mut repeats = Repeats::new(btf.types().len() / 5);
+        // About as many as a kernel's types have.
+        let names = btf.types().len() / 5;
+        let mut named: Vec<Named> = Vec::with_capacity(names);
+        self.borne.reserve(names);
         let mut unnamed_enums: Vec<TypeId> = Vec::new();
         btf.each_of(DEFINING, |ty| {
             let class = match ty.kind() {
@@ -321,16 +326,15 @@ impl Defs {
                 return self.unnamed(btf, &ty, class, &mut unnamed_enums);
             }
             let (slot, hash) = self.define(btf, &ty, tail, class);
-            let name = Named::new(ty.name(), tail, slot, class);
-            repeats.note(&name, hash);
-            named.push(name);
+            self.borne.note(hash, class == DefClass::Typedef);
+            named.push(Named::new(ty.name(), tail, slot, class));
             Ok(())
         })?;
         let name = |id: &TypeId| btf.name(btf.ty(*id).name());
         self.kfuncs.sort_by_cached_key(|id| (name(id), *id));
         self.kfuncs.dedup();
         self.odd_members = self.old_bit_fields || btf.has_blank_names();
-        let roll = self.define_named(btf, named, &repeats);
+        let roll = self.define_named(btf, named);
         self.define_unnamed_enums(btf, unnamed_enums)?;
         self.unite_kfuncs(btf);
         Ok(roll)
@@ -430,10 +434,10 @@ impl Defs {
     }
 
     /// Leaves of all that bear a name one definition for each type that differs.
-    fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>, repeats: &Repeats) -> Roll {
+    fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>) -> Roll {
         let base = std::mem::take(&mut self.named);
         let mut shared = match base.is_empty() {
-            true => repeats.of(&named),
+            true => self.borne.repeated(&named),
             // Any may be a name of the base's too.
             false => named.clone(),
         };
