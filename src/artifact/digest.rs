@@ -328,6 +328,33 @@ mod tests {
     }
 
     #[test]
+    fn hashes_that_are_made_side_by_side_are_those_of_the_bytes() {
+        let bytes: Vec<u8> = (0..2000u32).map(|n| (n * n >> 3) as u8).collect();
+        for (before, len) in [(0, 0), (0, 64), (1, 63), (5, 700), (64, 500), (100, 900)] {
+            for (more_before, more_len) in
+                [(0, 0), (7, 0), (0, 128), (3, 90), (63, 1400), (1, 1800)]
+            {
+                let (mut one, mut other) = (Parts::default(), Parts::default());
+                one.add(&bytes[..before]);
+                other.add(&bytes[..more_before]);
+                let (end, more_end) = (before + len, more_before + more_len);
+                one.add_beside(
+                    &bytes[before..end],
+                    &mut other,
+                    &bytes[more_before..more_end],
+                );
+                one.add(b"behind");
+                let want = [&bytes[..end], b"behind"].concat();
+                assert_eq!(BtfDigest::of_parts(one), BtfDigest::of(&want));
+                assert_eq!(
+                    BtfDigest::of_parts(other),
+                    BtfDigest::of(&bytes[..more_end])
+                );
+            }
+        }
+    }
+
+    #[test]
     fn a_kernel_id_is_32_digits() {
         assert_eq!(
             ABC[..32].parse::<KernelId>(),

@@ -36,7 +36,10 @@ impl Btf<'_> {
         const LINE: usize = 16;
         if let Some(place) = self.place(id) {
             let words = self.words.get(place.at()..).unwrap_or_default();
-            [words.first(), words.get(LINE)].into_iter().flatten().for_each(soon);
+            [words.first(), words.get(LINE)]
+                .into_iter()
+                .flatten()
+                .for_each(soon);
         }
     }
 

@@ -34,9 +34,9 @@ mod types;
 mod walk;
 mod wire;
 
+pub(crate) use ahead::soon;
 pub use error::{Error, ErrorKind};
 pub use parse::Btf;
-pub(crate) use ahead::soon;
 pub(crate) use parse::is_long;
 pub(crate) use types::KindSet;
 pub use types::{

@@ -57,7 +57,10 @@ impl Entries {
         Entries {
             kfuncs,
             typedefs: typedefs.filter_map(entry).collect(),
-            rows: enums.iter().map(|(_, id)| btf.ty(*id).vlen() as usize).sum(),
+            rows: enums
+                .iter()
+                .map(|(_, id)| btf.ty(*id).vlen() as usize)
+                .sum(),
             enums,
             named: named_enums,
         }

@@ -112,9 +112,8 @@ impl Ordinary {
         if self.entries.is_empty() || !self.met.once(hash) {
             return false;
         }
-        let same = |(entry, h): (&(StrOffset, Owner), &u32)| {
-            *h == hash && btf.name(entry.0) == name
-        };
+        let same =
+            |(entry, h): (&(StrOffset, Owner), &u32)| *h == hash && btf.name(entry.0) == name;
         self.entries.iter().zip(&self.hashes).any(same)
     }
 

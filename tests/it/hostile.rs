@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::btfwrite::{Form, encode};
 use crate::support::compile::{Target, check};
-use crate::support::dump::header;
+use crate::support::dump::{header, in_halves};
 use crate::support::hostile::{self, Case, Want};
 
 /// Of what it allocates: the text of a build for tests is none of the input's doing.
@@ -274,9 +274,15 @@ fn spoil(blobs: Vec<(String, Vec<u8>)>) {
             let blob = blob.clone();
             std::thread::Builder::new()
                 .stack_size(256 << 10)
-                .spawn(move || header(&blob, None))
+                .spawn(move || (header(&blob, None), in_halves(&blob)))
         };
-        match run.unwrap().join() {
+        let ended = run.unwrap().join().map(|(whole, halves)| {
+            if whole != halves {
+                failures.push(format!("{name}: checked afterwards it is another"));
+            }
+            whole
+        });
+        match ended {
             Err(_) => failures.push(format!("{name}: panicked")),
             Ok(Err(line)) => failures.extend(
                 says(&line, Want::Fault)
