@@ -329,7 +329,7 @@ mod tests {
 
     #[test]
     fn hashes_that_are_made_side_by_side_are_those_of_the_bytes() {
-        let bytes: Vec<u8> = (0..2000u32).map(|n| (n * n >> 3) as u8).collect();
+        let bytes: Vec<u8> = (0..2000u32).map(|n| (n * n / 8) as u8).collect();
         for (before, len) in [(0, 0), (0, 64), (1, 63), (5, 700), (64, 500), (100, 900)] {
             for (more_before, more_len) in
                 [(0, 0), (7, 0), (0, 128), (3, 90), (63, 1400), (1, 1800)]
