@@ -3,7 +3,8 @@
 use super::arithmetic::{float_text, int_text, integer_text, is_int128, natural_align};
 use super::error::{Error, in_words};
 use super::hash::Hash;
-use super::sorted::{Borne, Named, Roll, compare_enums, find_named, name_key, sort_named};
+use super::met::Met;
+use super::sorted::{Named, Roll, compare_enums, find_named, half_hash, name_key, sort_named};
 use super::text::{Word, scan};
 use super::twins::{self, class_of};
 use crate::btf::{Btf, Kind, KindSet, StrOffset, Type, TypeId};
@@ -152,7 +153,7 @@ pub(super) struct Defs {
     /// Named ones, the base's included, in the order of their names.
     pub named: Vec<Named>,
     /// Their names, and those of all that are equal to one of them.
-    pub borne: Borne,
+    pub borne: Met,
     /// Unnamed enums, each once, ordered by content.
     pub unnamed_enums: Vec<Slot>,
     /// FUNCs that are kfuncs.
@@ -217,7 +218,7 @@ impl Defs {
             defs: Vec::with_capacity(btf.types().len() / 5),
             memos: Vec::new(),
             named: Vec::new(),
-            borne: Borne::default(),
+            borne: Met::default(),
             unnamed_enums: Vec::new(),
             kfuncs: Vec::new(),
             base_kfuncs: Vec::new(),
@@ -326,7 +327,7 @@ impl Defs {
                 return self.unnamed(btf, &ty, class, &mut unnamed_enums);
             }
             let (slot, hash) = self.define(btf, &ty, tail, class);
-            self.borne.note(hash, class == DefClass::Typedef);
+            self.borne.note(half_hash(hash, class == DefClass::Typedef));
             named.push(Named::new(ty.name(), tail, slot, class));
             Ok(())
         })?;
@@ -437,7 +438,7 @@ impl Defs {
     fn define_named(&mut self, btf: &Btf<'_>, named: Vec<Named>) -> Roll {
         let base = std::mem::take(&mut self.named);
         let mut shared = match base.is_empty() {
-            true => self.borne.repeated(&named),
+            true => self.borne.repeated().map(|n| named[n]).collect(),
             // Any may be a name of the base's too.
             false => named.clone(),
         };

@@ -2,6 +2,7 @@
 
 use super::defs::Slot;
 use super::met::Met;
+use super::sorted::half_hash;
 use super::text::scan;
 use crate::btf::{Btf, StrOffset};
 use std::collections::HashMap;
@@ -20,8 +21,7 @@ pub(super) enum Owner {
 #[derive(Clone, Default)]
 pub(super) struct Ordinary {
     entries: Vec<(StrOffset, Owner)>,
-    /// Half a hash of each name.
-    hashes: Vec<u32>,
+    /// Half a hash of each.
     met: Met,
     /// Those that the header itself declares.
     own: Vec<u32>,
@@ -33,12 +33,7 @@ impl Ordinary {
     /// Has room for more.
     pub fn reserve(&mut self, more: usize) {
         self.entries.reserve(more);
-        self.hashes.reserve(more);
-        let all = self.hashes.len() + more;
-        if all >= self.met.room() {
-            self.met = Met::new(all);
-            self.hashes.iter().for_each(|hash| self.met.note(*hash));
-        }
+        self.met.reserve(more);
     }
 
     /// Enters a name.
@@ -49,19 +44,15 @@ impl Ordinary {
         if !read.plain && matches!(&tail[..read.len], b"bool" | b"true" | b"false") {
             self.own.push(self.entries.len() as u32);
         }
-        let hash = half(read.hash);
-        self.met.note(hash);
-        self.hashes.push(hash);
+        self.met.note(half_hash(read.hash, false));
         self.entries.push((name, owner));
     }
 
     /// Finds the clashes of the entries from the nth on, with each other and with those before.
     pub fn find_clashes(&mut self, btf: &Btf<'_>, from: usize) {
-        let numbers = 0..self.hashes.len() as u32;
-        let again = |n: &u32| self.met.again(self.hashes[*n as usize]);
-        let mut found: Vec<u32> = numbers.filter(again).collect();
+        let mut found: Vec<u32> = self.met.repeated().map(|n| n as u32).collect();
         found.extend(&self.own);
-        let hash = |n: u32| self.hashes[n as usize];
+        let hash = |n: u32| self.met.hashes()[n as usize];
         let name = |n: u32| self.entries[n as usize].0;
         let compare = |a: u32, b: u32| {
             hash(a)
@@ -108,13 +99,10 @@ impl Ordinary {
 
     /// Whether there is exactly this name.
     pub fn contains(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
-        let hash = half(scan(&[name, b"\0"].concat()).hash);
-        if self.entries.is_empty() || !self.met.once(hash) {
-            return false;
-        }
-        let same =
-            |(entry, h): (&(StrOffset, Owner), &u32)| *h == hash && btf.name(entry.0) == name;
-        self.entries.iter().zip(&self.hashes).any(same)
+        let hash = half_hash(scan(&[name, b"\0"].concat()).hash, false);
+        let named = self.entries.iter().zip(self.met.hashes());
+        let mut same = named.filter(|(_, h)| **h == hash);
+        self.met.may_hold(hash) && same.any(|((at, _), _)| btf.name(*at) == name)
     }
 
     /// Makes all entries so far a base's. `suffix` tells that of an owner; 0 or 1 for none.
@@ -126,8 +114,4 @@ impl Ordinary {
             *owner = Owner::Settled(1);
         }
     }
-}
-
-fn half(hash: u64) -> u32 {
-    (hash >> 32) as u32
 }

@@ -2,7 +2,6 @@
 
 use super::block::compare_names;
 use super::defs::{DefClass, Defs, Slot};
-use super::met::Met;
 use super::text::scan;
 use crate::btf::{Btf, Enumerator, StrOffset, TypeId};
 use std::cmp::Ordering;
@@ -76,48 +75,10 @@ impl Named {
     }
 }
 
-/// Which names there may be, and which may be borne more than once.
-#[derive(Clone, Default)]
-pub(super) struct Borne {
-    met: Met,
-    /// The hash of each name, in the order in which they were noted.
-    hashes: Vec<u32>,
-}
-
-impl Borne {
-    /// Has room for about so many more.
-    pub fn reserve(&mut self, more: usize) {
-        self.hashes.reserve(more);
-        let all = self.hashes.len() + more;
-        if all >= self.met.room() {
-            self.met = Met::new(all);
-            self.hashes.iter().for_each(|hash| self.met.note(*hash));
-        }
-    }
-
-    /// Tags and typedefs are two namespaces.
-    fn hash(of_name: u64, typedef: bool) -> u32 {
-        (of_name >> 32) as u32 ^ u32::from(typedef) << 31
-    }
-
-    #[inline]
-    pub fn note(&mut self, of_name: u64, typedef: bool) {
-        let hash = Borne::hash(of_name, typedef);
-        self.met.note(hash);
-        self.hashes.push(hash);
-    }
-
-    /// Of the names that were noted from the first on, those that may be borne by another one too.
-    pub fn repeated(&self, all: &[Named]) -> Vec<Named> {
-        let named = all.iter().zip(&self.hashes);
-        let again = named.filter(|(_, hash)| self.met.again(**hash));
-        again.map(|(n, _)| *n).collect()
-    }
-
-    /// Whether this one may be there.
-    fn may_hold(&self, of_name: u64, typedef: bool) -> bool {
-        !self.hashes.is_empty() && self.met.once(Borne::hash(of_name, typedef))
-    }
+/// Half the hash of a name in its namespace.
+#[inline]
+pub(super) fn half_hash(of_name: u64, typedef: bool) -> u32 {
+    (of_name >> 32) as u32 ^ u32::from(typedef) << 31
 }
 
 /// Named definitions that are still to be put in order.
@@ -238,7 +199,7 @@ impl Defs {
     pub fn is_taken(&self, btf: &Btf<'_>, name: &[u8], typedef: bool) -> bool {
         // With a block behind it, as names in a BTF have.
         let tail = [name, &[0; 16]].concat();
-        if !self.borne.may_hold(scan(&tail).hash, typedef) {
+        if !self.borne.may_hold(half_hash(scan(&tail).hash, typedef)) {
             return false;
         }
         let less =
