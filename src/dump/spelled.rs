@@ -76,7 +76,7 @@ impl Spelled {
     /// For types whose id is less than `end`.
     pub fn new(end: usize) -> Spelled {
         // About as much as a kernel's take.
-        let mut text = Text::new(vec![0; (8 * end).min(1 << 20)]);
+        let mut text = Text::new(vec![0; (4 * end).min(1 << 20)]);
         // Nothing is at 0.
         text.byte(0);
         Spelled {
