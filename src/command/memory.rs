@@ -40,8 +40,11 @@ mod glibc {
 
     /// A large page of most machines.
     const LARGE: usize = 2 << 20;
-    /// At least a small page.
-    const SMALL: usize = 64 << 10;
+    /// A small page: of other machines than these, of those that have the largest.
+    const SMALL: usize = match cfg!(target_arch = "x86_64") {
+        true => 4 << 10,
+        false => 64 << 10,
+    };
     /// More than the header of any kernel known takes. It is only reserved: pages are taken as they are used.
     const HEAP: usize = 16 << 20;
 

@@ -60,32 +60,32 @@ use std::sync::Arc;
 pub fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Dump(args) => dump::run(&args),
-        Command::Publish(args) => wait(publish::run(&args)),
-        Command::Verify(args) => wait(verify::run(&args)),
-        Command::Kernels(args) => wait(kernels::run(&args)),
-        Command::Get(args) => wait(get::run(&args)),
-        Command::Diff(args) => wait(diff::run(&args)),
-        Command::Check(args) => wait(check::run(&args)),
-        Command::Minimize(args) => wait(minimize::run(&args)),
-        Command::Mirror(args) => wait(mirror::run(&args)),
-        Command::Import(args) => wait(import::run(&args)),
-        Command::Store(args) => wait(store::run(&args.task)),
+        Command::Publish(args) => wait(|| publish::run(&args)),
+        Command::Verify(args) => wait(|| verify::run(&args)),
+        Command::Kernels(args) => wait(|| kernels::run(&args)),
+        Command::Get(args) => wait(|| get::run(&args)),
+        Command::Diff(args) => wait(|| diff::run(&args)),
+        Command::Check(args) => wait(|| check::run(&args)),
+        Command::Minimize(args) => wait(|| minimize::run(&args)),
+        Command::Mirror(args) => wait(|| mirror::run(&args)),
+        Command::Import(args) => wait(|| import::run(&args)),
+        Command::Store(args) => wait(|| store::run(&args.task)),
         #[cfg(feature = "cluster")]
         Command::Agent(args) => agent::run(&args),
         #[cfg(feature = "cluster")]
         Command::Controller(args) => controller::run(&args),
         #[cfg(feature = "cluster")]
-        Command::Cleanup(args) => wait(cleanup::run(args)),
+        Command::Cleanup(args) => wait(|| cleanup::run(args)),
         #[cfg(feature = "cluster")]
         Command::Serve(args) => serve::run(&args),
         #[cfg(feature = "cluster")]
-        Command::Fetch(args) => wait(fetch::run(args)),
+        Command::Fetch(args) => wait(|| fetch::run(args)),
         #[cfg(feature = "cluster")]
-        Command::Nodes(args) => wait(nodes::run(args)),
+        Command::Nodes(args) => wait(|| nodes::run(args)),
         #[cfg(feature = "cluster")]
-        Command::Events(args) => wait(events::run(args)),
+        Command::Events(args) => wait(|| events::run(args)),
         #[cfg(feature = "cluster")]
-        Command::Doctor(args) => wait(doctor::run(args)),
+        Command::Doctor(args) => wait(|| doctor::run(args)),
         #[cfg(feature = "cluster")]
         Command::Crd(_) => crd::run(),
         Command::Completions(args) => completions::run(&args),
@@ -95,14 +95,16 @@ pub fn run(command: Command) -> Result<ExitCode> {
 /// Answers kubectl, which asks its plugin how the last of these words could go on.
 #[cfg(feature = "cluster")]
 pub fn complete(words: &[String]) -> Result<ExitCode> {
-    wait(complete::run(words))
+    wait(|| complete::run(words))
 }
 
-/// Does what waits for a store, on this thread. Other commands start no runtime.
-fn wait(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+/// Does what waits for a store, on this thread. Other commands start no runtime, and have no room made on the stack for
+/// what waits.
+#[inline(never)]
+fn wait<W: Future<Output = Result<ExitCode>>>(work: impl FnOnce() -> W) -> Result<ExitCode> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build();
-    runtime.context("cannot start")?.block_on(work)
+    runtime.context("cannot start")?.block_on(work())
 }
 
 /// Does what keeps the processor busy or waits for a disk, beside what waits for a store.
