@@ -6,6 +6,7 @@ use super::sorted::half_hash;
 use super::text::scan;
 use crate::btf::{Btf, StrOffset};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 /// What bears an ordinary identifier.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,11 +28,19 @@ pub(super) struct Ordinary {
     own: Vec<u32>,
     /// Names with more than one owner, by the number of the first entry.
     clashes: HashMap<u32, Vec<Owner>>,
+    /// Hashes in order and whose they are, once a name that may be there is looked for.
+    sorted: OnceLock<Vec<(u32, u32)>>,
+}
+
+/// Whether the header itself declares this name.
+pub(super) fn is_own(name: &[u8]) -> bool {
+    matches!(name, b"bool" | b"true" | b"false")
 }
 
 impl Ordinary {
     /// Has room for more.
     pub fn reserve(&mut self, more: usize) {
+        self.sorted = OnceLock::new();
         self.entries.reserve(more);
         self.met.reserve(more);
     }
@@ -41,7 +50,7 @@ impl Ordinary {
     pub fn enter(&mut self, btf: &Btf<'_>, name: StrOffset, owner: Owner) {
         let tail = btf.name_tail(name);
         let read = scan(tail);
-        if !read.plain && matches!(&tail[..read.len], b"bool" | b"true" | b"false") {
+        if !read.plain && is_own(&tail[..read.len]) {
             self.own.push(self.entries.len() as u32);
         }
         self.met.note(half_hash(read.hash, false));
@@ -72,7 +81,7 @@ impl Ordinary {
                 continue;
             }
             let mut owners: Vec<Owner> = group.iter().map(owner).collect();
-            if self.own.contains(&group[0]) && owners[0] != Owner::Settled(1) {
+            if is_own(btf.name(name(group[0]))) && owners[0] != Owner::Settled(1) {
                 owners.insert(0, Owner::Settled(1));
             }
             if owners.len() > 1 {
@@ -100,9 +109,18 @@ impl Ordinary {
     /// Whether there is exactly this name.
     pub fn contains(&self, btf: &Btf<'_>, name: &[u8]) -> bool {
         let hash = half_hash(scan(&[name, b"\0"].concat()).hash, false);
-        let named = self.entries.iter().zip(self.met.hashes());
-        let mut same = named.filter(|(_, h)| **h == hash);
-        self.met.may_hold(hash) && same.any(|((at, _), _)| btf.name(*at) == name)
+        if !self.met.may_hold(hash) {
+            return false;
+        }
+        let sorted = self.sorted.get_or_init(|| {
+            let hashes = self.met.hashes().iter().copied();
+            let mut sorted: Vec<(u32, u32)> = hashes.zip(0..).collect();
+            sorted.sort_unstable();
+            sorted
+        });
+        let from = sorted.partition_point(|(h, _)| *h < hash);
+        let mut same = sorted[from..].iter().take_while(|(h, _)| *h == hash);
+        same.any(|(_, n)| btf.name(self.entries[*n as usize].0) == name)
     }
 
     /// Makes all entries so far a base's. `suffix` tells that of an owner; 0 or 1 for none.

@@ -6,6 +6,7 @@ use super::error::Error;
 use super::hash::Hash;
 use super::header::Plan;
 use super::naming;
+use super::ordinary::is_own;
 use super::print::Printer;
 use super::sorted::Named;
 use super::text::{Text, Word, scan};
@@ -356,7 +357,7 @@ impl Plan {
             let known = matches!(name, b"char" | b"float" | b"double" | b"_Bool")
                 || text.as_bytes() == name;
             // These the header declares itself.
-            let known = known || matches!(name, b"bool" | b"true" | b"false");
+            let known = known || is_own(name);
             let words = matches!(
                 name,
                 b"int" | b"long" | b"short" | b"unsigned" | b"signed" | b"__int128"
