@@ -157,6 +157,17 @@ pub fn cases() -> Vec<Case> {
         Case::of("enum-unnamed-twins-different-values", Either, |g| {
             (0..CROWD).for_each(|i| _ = g.enumeration("", 4, &[("A", i)]));
         }),
+        // Each of one name is given a suffix, which somebody bears already.
+        Case::of(
+            "enumerators-of-one-name-and-all-its-suffixes",
+            Either,
+            |g| {
+                for i in 2..CROWD {
+                    g.enumeration(&format!("a{i}"), 4, &[("E", 1)]);
+                    g.enumeration(&format!("b{i}"), 4, &[(&format!("E___{i}"), 1)]);
+                }
+            },
+        ),
         Case::of("enumerator-and-typedef-of-one-name", Either, |g| {
             for i in 0..CROWD / 2 {
                 g.enumeration(&format!("e{i}"), 4, &[("A", i)]);
