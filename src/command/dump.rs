@@ -76,6 +76,8 @@ fn print_whole<'i>(
     hash: Option<&Hashing<'i>>,
     sink: &Mutex<Sink<'_, 'i>>,
 ) -> Result<()> {
+    // About as much as is needed.
+    memory::take(input.btf.len());
     let whole = OnceLock::new();
     let crew = Crew::default();
     thread::scope(|s| {

@@ -6,7 +6,8 @@ use super::sorted::half_hash;
 use super::text::scan;
 use crate::btf::{Btf, StrOffset};
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 /// What bears an ordinary identifier.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +29,9 @@ pub(super) struct Ordinary {
     own: Vec<u32>,
     /// Names with more than one owner, by the number of the first entry.
     clashes: HashMap<u32, Vec<Owner>>,
-    /// Hashes in order and whose they are, once a name that may be there is looked for.
+    /// How many names were looked for that may have been there.
+    sought: Arc<AtomicU32>,
+    /// Hashes in order and whose they are, once that were many.
     sorted: OnceLock<Vec<(u32, u32)>>,
 }
 
@@ -38,6 +41,9 @@ pub(super) fn is_own(name: &[u8]) -> bool {
 }
 
 impl Ordinary {
+    /// Searches through all that take less time than to put all in order; most kernels need fewer.
+    const FEW: u32 = 16;
+
     /// Has room for more.
     pub fn reserve(&mut self, more: usize) {
         self.sorted = OnceLock::new();
@@ -112,15 +118,19 @@ impl Ordinary {
         if !self.met.may_hold(hash) {
             return false;
         }
+        let is_it = |n: u32| btf.name(self.entries[n as usize].0) == name;
+        let hashes = self.met.hashes().iter().copied().zip(0..);
+        if self.sought.fetch_add(1, Relaxed) < Ordinary::FEW {
+            return hashes.filter(|(h, _)| *h == hash).any(|(_, n)| is_it(n));
+        }
         let sorted = self.sorted.get_or_init(|| {
-            let hashes = self.met.hashes().iter().copied();
-            let mut sorted: Vec<(u32, u32)> = hashes.zip(0..).collect();
+            let mut sorted: Vec<(u32, u32)> = hashes.collect();
             sorted.sort_unstable();
             sorted
         });
         let from = sorted.partition_point(|(h, _)| *h < hash);
         let mut same = sorted[from..].iter().take_while(|(h, _)| *h == hash);
-        same.any(|(_, n)| btf.name(self.entries[*n as usize].0) == name)
+        same.any(|(_, n)| is_it(*n))
     }
 
     /// Makes all entries so far a base's. `suffix` tells that of an owner; 0 or 1 for none.
