@@ -39,6 +39,8 @@ pub(super) struct Walk<'w, 'b> {
     /// Unnamed records in the definitions under way, outer before inner.
     inner: Vec<Slot>,
     root: Slot,
+    /// Room for the definitions under way.
+    frames: Vec<Frame>,
     /// How many more members of unnamed records will be looked at: they are printed wherever they are
     /// mentioned, so that a few bytes of BTF can ask for any amount of text.
     budget: u64,
@@ -81,6 +83,7 @@ impl<'w, 'b> Walk<'w, 'b> {
             needs: Vec::new(),
             inner: Vec::new(),
             root: 0,
+            frames: Vec::new(),
             budget,
         }
     }
@@ -156,7 +159,8 @@ impl<'w, 'b> Walk<'w, 'b> {
     }
 
     fn run(&mut self, first: Frame) -> Result<(), Error> {
-        let mut stack = vec![first];
+        let mut stack = std::mem::take(&mut self.frames);
+        stack.push(first);
         while let Some(frame) = stack.last_mut() {
             if frame.next == frame.end {
                 self.close(frame)?;
@@ -190,6 +194,7 @@ impl<'w, 'b> Walk<'w, 'b> {
                 }
             }
         }
+        self.frames = stack;
         Ok(())
     }
 

@@ -81,13 +81,17 @@ impl Ordinary {
         found.dedup();
         for group in found.chunk_by(|a, b| compare(*a, *b).is_eq()) {
             let owner = |n: &u32| self.entries[*n as usize].1;
+            let is_own = is_own(btf.name(name(group[0])));
+            if group.len() == 1 && !is_own {
+                continue;
+            }
             if let Some(owners) = self.clashes.get_mut(&group[0]) {
                 let new = group.iter().filter(|n| **n as usize >= from);
                 owners.extend(new.map(owner));
                 continue;
             }
             let mut owners: Vec<Owner> = group.iter().map(owner).collect();
-            if is_own(btf.name(name(group[0]))) && owners[0] != Owner::Settled(1) {
+            if is_own && owners[0] != Owner::Settled(1) {
                 owners.insert(0, Owner::Settled(1));
             }
             if owners.len() > 1 {

@@ -201,11 +201,11 @@ impl<'p, 'b> Printer<'p, 'b> {
 
     /// A record's members, which have names of their own.
     fn members_in_scope(&mut self, slot: Slot) -> Result<(), Error> {
-        let scope = self.seen.open();
+        let inside = self.seen.open();
         self.indent += 1;
         self.members(slot)?;
         self.indent -= 1;
-        self.seen.close(scope);
+        self.seen.close(inside);
         Ok(())
     }
 

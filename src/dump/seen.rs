@@ -9,11 +9,13 @@ pub(super) struct Seen {
     /// Half a hash, and the name.
     names: Vec<(u32, StrOffset)>,
     scope: Scope,
+    /// Those around it that have names.
+    around: Vec<Scope>,
 }
 
 /// A record's member names.
 #[derive(Default)]
-pub(super) struct Scope {
+struct Scope {
     /// Where they begin in [`Seen::names`].
     start: usize,
     /// A bit for each hash, by its upper bits: where that is clear, the name is new.
@@ -26,26 +28,27 @@ impl Seen {
     /// Up to this many names are searched one by one.
     const FEW: usize = 512;
 
-    /// Begins a record's scope. Gives the one around it, where that has names.
+    /// Begins a record's scope. Whether there are names around it.
     #[inline]
-    pub fn open(&mut self) -> Option<Box<Scope>> {
+    pub fn open(&mut self) -> bool {
         let start = self.names.len();
-        if start == self.scope.start {
-            return None;
+        let inside = start != self.scope.start;
+        if inside {
+            let inner = Scope {
+                start,
+                ..Scope::default()
+            };
+            self.around.push(std::mem::replace(&mut self.scope, inner));
         }
-        let inner = Scope {
-            start,
-            ..Scope::default()
-        };
-        Some(Box::new(std::mem::replace(&mut self.scope, inner)))
+        inside
     }
 
-    /// Goes back to the scope around.
+    /// Goes back to the scope around; `inside` as [`Seen::open`] said.
     #[inline]
-    pub fn close(&mut self, around: Option<Box<Scope>>) {
+    pub fn close(&mut self, inside: bool) {
         self.names.truncate(self.scope.start);
-        match around {
-            Some(around) => self.scope = *around,
+        match self.around.pop_if(|_| inside) {
+            Some(around) => self.scope = around,
             None => {
                 self.scope.bits.fill(0);
                 self.scope.map = None;
