@@ -80,8 +80,10 @@ fn print_whole<'i>(
     let crew = Crew::default();
     thread::scope(|s| {
         let started = crew.start(s, || hash.is_some_and(Hashing::some));
-        // About as much as is needed, while the other thread begins.
-        memory::take(input.btf.len());
+        if started.helps {
+            // About as much as is needed, before the other thread needs any.
+            memory::take(input.btf.len());
+        }
         let name = || input.name.clone();
         // In one go takes less, but in two the second half can be done beside what follows.
         let btf = match started.helps {

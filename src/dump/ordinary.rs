@@ -46,7 +46,7 @@ impl Ordinary {
 
     /// Has room for more.
     pub fn reserve(&mut self, more: usize) {
-        self.sorted = OnceLock::new();
+        (self.sought, self.sorted) = Default::default();
         self.entries.reserve(more);
         self.met.reserve(more);
     }
