@@ -3,7 +3,7 @@
 use super::error::{Error, ErrorKind};
 use super::types::{ByteOrder, Kind, KindSet, StrOffset, Type, TypeId};
 use std::borrow::Cow;
-use std::convert::Infallible;
+use std::sync::OnceLock;
 
 use wide::i8x16;
 
@@ -30,7 +30,7 @@ pub struct Btf<'d> {
     /// Size of a `long`, where an INT of that name tells.
     long_size: Option<u32>,
     /// Some name elsewhere than at 0 may be the empty string.
-    blank_names: bool,
+    blank_names: OnceLock<bool>,
 }
 
 impl<'d> Btf<'d> {
@@ -57,6 +57,8 @@ impl<'d> Btf<'d> {
     /// # Errors
     /// What is wrong, in which type, at which byte.
     pub fn check(&self) -> Result<(), Error> {
+        // Whoever goes on meanwhile will ask for that.
+        self.has_blank_names();
         let mut tails = Tails::new();
         for batch in self.index.chunks(BATCH) {
             tails.add(&self.words, batch);
@@ -129,13 +131,12 @@ impl<'d> Btf<'d> {
             index: Vec::new(),
             most: Most::default(),
             long_size: None,
-            blank_names: false,
+            blank_names: OnceLock::new(),
         };
         if u32::try_from(u64::from(first_str).saturating_add(strings.len() as u64)).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, strings_at));
         }
         let tails = btf.read_types(layout, check)?;
-        btf.blank_names = has_blank(strings, base);
         if let Some(tails) = tails {
             btf.judge(tails)?;
         }
@@ -149,12 +150,7 @@ impl<'d> Btf<'d> {
             return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
         }
         let mut tails = check.then(Tails::new);
-        let each = |batch: &[Place]| {
-            if let Some(tails) = &mut tails {
-                tails.add(&self.words, batch);
-            }
-        };
-        let walked = walk(&self.words, layout, each).map_err(|stop| match stop {
+        let walked = walk(&self.words, layout, tails.as_mut()).map_err(|stop| match stop {
             Stop::Truncated { at, need, types } => self.truncated(at, need, types),
             Stop::UnknownKind { at, kind, types } => {
                 let kind = ErrorKind::UnknownKind(kind);
@@ -162,7 +158,9 @@ impl<'d> Btf<'d> {
             }
         })?;
         (self.index, self.most) = (walked.index, walked.most);
-        self.long_size = self.find_long().or(self.base.and_then(|b| b.long_size));
+        self.long_size = self
+            .find_long(&walked.ints)
+            .or(self.base.and_then(|b| b.long_size));
         let ids = u64::from(self.first_id).saturating_add(self.index.len() as u64);
         if u32::try_from(ids).is_err() {
             return Err(Error::new(ErrorKind::TooLarge, None, self.types_at));
@@ -171,21 +169,13 @@ impl<'d> Btf<'d> {
     }
 
     /// Size of a `long`, by contents alone, whatever the order of the types: 64 bits if any `long` has them.
-    fn find_long(&self) -> Option<u32> {
-        let mut longs = [false; 2];
-        let found = self.each_of(KindSet::of(&[Kind::Int]), |int| {
-            if is_long(self.name(int.name)) {
-                let [four, eight] = longs;
-                longs = [four || int.size() == 4, eight || int.size() == 8];
-            }
-            Ok::<(), Infallible>(())
-        });
-        let Ok(()) = found;
-        match longs {
-            [_, true] => Some(8),
-            [true, false] => Some(4),
-            [false, false] => None,
-        }
+    fn find_long(&self, ints: &[Place]) -> Option<u32> {
+        let ints = ints.iter().filter_map(|int| self.read(TypeId::VOID, *int));
+        let longs = ints.filter(|int| is_long(self.name(int.name)));
+        longs
+            .map(|int| int.size())
+            .filter(|size| matches!(size, 4 | 8))
+            .max()
     }
 
     /// Judges what types refer to: what their first words name, and the largest of what `tails` do. And how long names are.
@@ -411,7 +401,8 @@ impl<'d> Btf<'d> {
     /// Whether a name elsewhere than at offset 0 may be the empty string. Where none is, [`Btf::is_named`]
     /// need not look at the strings.
     pub(crate) fn has_blank_names(&self) -> bool {
-        self.blank_names
+        let blank = || has_blank(self.strings, self.base);
+        *self.blank_names.get_or_init(blank)
     }
 
     /// From a name's first byte to the end of the strings: the name ends at the first NUL. For readers that
@@ -490,7 +481,7 @@ fn swapped(types: &[u8]) -> Vec<Word> {
 
 /// Whether a string behind the first is empty: one NUL follows another.
 fn has_blank(strings: &[u8], base: Option<&Btf<'_>>) -> bool {
-    if base.is_some_and(|b| b.blank_names || strings.first() == Some(&0)) {
+    if base.is_some_and(|b| b.has_blank_names() || strings.first() == Some(&0)) {
         return true;
     }
     // Each byte beside the next.

@@ -1,6 +1,6 @@
 //! One pass over a type section: where its types lie, and how far their references reach.
 
-use super::reach::{Most, Tail};
+use super::reach::{Most, Tail, Tails};
 use super::types::{Kind, KindSet};
 use super::wire::{self, Info, WORD, Word, read_word};
 use std::cmp::Ordering;
@@ -39,6 +39,12 @@ impl Place {
         about(self.0 as u8 & 31).tail
     }
 
+    /// What stands for its kind in a [`KindSet`].
+    #[inline(always)]
+    fn kind_bit(self) -> u32 {
+        1 << (self.0 & 31)
+    }
+
     #[inline]
     pub fn is_of(self, kinds: KindSet) -> bool {
         kinds.0 >> (self.0 & 31) & 1 != 0
@@ -50,6 +56,8 @@ pub(super) struct Walked {
     pub index: Vec<Place>,
     /// Of the types' first words: references may point forward, so only the largest are kept, to be judged at the end.
     pub most: Most,
+    /// The integers, in no order.
+    pub ints: Vec<Place>,
 }
 
 /// Why a walk ended early: at which word, behind how many types.
@@ -67,78 +75,236 @@ pub(super) enum Stop {
 /// How many types are walked along at a time.
 pub(super) const BATCH: usize = 512;
 
-/// Walks a type section; `each` is given the types in batches.
+/// Walks a type section. `tails`, if it is there, is given all types, in no order.
 pub(super) fn walk(
     words: &[Word],
     layout: &[u8],
-    mut each: impl FnMut(&[Place]),
+    tails: Option<&mut Tails>,
 ) -> Result<Walked, Stop> {
-    // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
-    let mut index: Vec<Place> = Vec::with_capacity(words.len() / 6);
-    let mut most = Most::default();
-    let mut batch = [Place::FIRST; BATCH];
-    let mut at: usize = 0;
+    let mut walker = Walker {
+        words,
+        // Most types are 3 to 8 words long; a wrong guess costs a reallocation, not memory out of hand.
+        index: Vec::with_capacity(words.len() / 6),
+        most: Most::default(),
+        ints: Vec::new(),
+        tails,
+    };
+    let mut at = walker.in_pairs();
     loop {
-        let (types, end) = fill(&mut batch, words, at, &mut most);
-        at = end;
-        let found = batch.get(..types).unwrap_or_default();
-        each(found);
-        index.extend_from_slice(found);
-        if types == BATCH {
-            continue;
-        }
+        at = walker.along(words, at);
+        let index = &mut walker.index;
         let first = words.get(at..).and_then(<[_]>::first_chunk::<COMMON>);
         let Some([name, info, _]) = first else {
-            self::end(words, at, &index)?;
-            return Ok(Walked { index, most });
+            self::end(words, at, index)?;
+            let Walker {
+                index, most, ints, ..
+            } = walker;
+            return Ok(Walked { index, most, ints });
         };
         let info = Info(read_word(*info));
         let (kind, types) = (info.kind(), index.len());
         let known = unknown_tail(layout, info);
         let tail = known.ok_or(Stop::UnknownKind { at, kind, types })?;
-        most.add(0, read_word(*name));
+        walker.most.add(0, read_word(*name));
         index.push(Place::new(at, Kind::Unknown as u8));
         at = at.saturating_add(COMMON).saturating_add(tail);
     }
 }
 
-/// Fills a batch with the types that begin at this word, up to the first that no one knows. How many they are, and where
-/// they end.
-///
-/// Where a type begins is known only once all before it were read, and their kinds follow each other in no
-/// order that a processor could foresee. So the way from one type to the next is short and without a branch:
-/// two loads, a multiplication and a sum. A function of its own, so that the loop has the registers to itself.
+/// A walk under way: what [`Walked`] will hold.
+struct Walker<'w, 't> {
+    words: &'w [Word],
+    index: Vec<Place>,
+    most: Most,
+    ints: Vec<Place>,
+    tails: Option<&'t mut Tails>,
+}
+
+impl Walker<'_, '_> {
+    /// Walks from two places at a time as long as there is much to walk. Where the next type begins.
+    fn in_pairs(&mut self) -> usize {
+        let mut at: usize = 0;
+        while let Some(middle) = middle(self.words, at)
+            && let Some(end) = self.pair(at, middle)
+        {
+            at = end;
+        }
+        at
+    }
+
+    /// Walks from both places, until the first walk has come to where the second began. Where the second one has come to;
+    /// nothing, and nothing done, if no type begins in the middle.
+    ///
+    /// Where a type begins is known only once all before it were read, each of which a processor waits for; so it has the
+    /// time for two.
+    fn pair(&mut self, at: usize, middle: usize) -> Option<usize> {
+        // As much as ends before a type that begins in the middle has its first words.
+        let below = self
+            .words
+            .get(..middle.saturating_add(COMMON).saturating_sub(1))?;
+        let before = (self.index.len(), self.ints.len());
+        let most_before = (self.most, self.tails.as_ref().map(|tails| tails.most));
+        let mut behind: Vec<Place> = Vec::new();
+        let mut batches = [[Place::FIRST; BATCH]; 2];
+        let mut ats = [at, middle];
+        let reached = loop {
+            let (lens, kinds) =
+                fill_both(&mut batches, [below, self.words], &mut ats, &mut self.most);
+            let [first, second] = &batches;
+            let [first_len, second_len] = lens;
+            self.found(first.get(..first_len).unwrap_or_default(), kinds);
+            let second = second.get(..second_len).unwrap_or_default();
+            self.look(second, kinds);
+            behind.extend_from_slice(second);
+            let [at, _] = ats;
+            if first_len < BATCH {
+                break at;
+            }
+            if second_len < BATCH {
+                break self.along(below, at);
+            }
+        };
+        if reached == middle {
+            self.index.extend_from_slice(&behind);
+            let [_, end] = ats;
+            return Some(end);
+        }
+        let (types, ints) = before;
+        self.index.truncate(types);
+        self.ints.truncate(ints);
+        let (most, tails_most) = most_before;
+        self.most = most;
+        if let (Some(tails), Some(most)) = (&mut self.tails, tails_most) {
+            tails.most = most;
+        }
+        None
+    }
+
+    /// Walks types of known kinds, up to the first that no one knows or that is not in these words. Where they end.
+    fn along(&mut self, words: &[Word], mut at: usize) -> usize {
+        let mut batch = [Place::FIRST; BATCH];
+        loop {
+            let (types, kinds) = fill(&mut batch, words, &mut at, &mut self.most);
+            self.found(batch.get(..types).unwrap_or_default(), kinds);
+            if types < BATCH {
+                return at;
+            }
+        }
+    }
+
+    fn found(&mut self, types: &[Place], kinds: KindSet) {
+        self.look(types, kinds);
+        self.index.extend_from_slice(types);
+    }
+
+    /// Looks at types that are of no other kinds than these.
+    fn look(&mut self, types: &[Place], kinds: KindSet) {
+        const INT: KindSet = KindSet::of(&[Kind::Int]);
+        if kinds.0 & INT.0 != 0 {
+            self.ints.extend(types.iter().filter(|at| at.is_of(INT)));
+        }
+        if let Some(tails) = &mut self.tails {
+            tails.add(self.words, types);
+        }
+    }
+}
+
+/// Where a type seems to begin in what is left from here on, before its middle, if there is much. No word tells a type's
+/// first one from others; but what a pointer begins with, no name and an info that says nothing else, is hardly found anywhere
+/// else, nor are the infos of two functions, one behind the other.
+fn middle(words: &[Word], at: usize) -> Option<usize> {
+    const MUCH: usize = 32 << 10;
+    const POINTER: [Word; 2] = [[0; WORD], info_of(Kind::Ptr)];
+    const FUNCTION: Word = info_of(Kind::Func);
+    let rest = words.len().checked_sub(at).filter(|rest| *rest >= MUCH)?;
+    // Types that come later are shorter, so that the second walk is not the first to end.
+    let from = at.saturating_add(rest / 2).saturating_sub(rest / 16);
+    let mut search = words.get(from..)?.array_windows::<5>().take(MUCH / 4);
+    let found = search.position(|[name, info, _, _, next]| {
+        [*name, *info] == POINTER || [*info, *next] == [FUNCTION; 2]
+    });
+    found.map(|n| from.saturating_add(n))
+}
+
+/// The info of a type of which nothing else is to say.
+const fn info_of(kind: Kind) -> Word {
+    ((kind as u32) << 24).to_le_bytes()
+}
+
+/// Fills a batch with the types that begin at this word, up to the first that no one knows or that does not begin in these
+/// words. How many they are, and of which kinds; `at` is where they end.
 #[inline(never)]
 fn fill(
     batch: &mut [Place; BATCH],
     words: &[Word],
-    mut at: usize,
+    at: &mut usize,
     most: &mut Most,
-) -> (usize, usize) {
-    let mut all = *most;
+) -> (usize, KindSet) {
+    let (mut here, mut all, mut kinds) = (*at, *most, KindSet(0));
     let mut types: usize = 0;
     for place in batch {
-        let first = words.get(at..).and_then(<[_]>::first_chunk);
-        let Some(&[name, info, size_or_type]) = first else {
+        let Some(found) = next(words, &mut here, &mut all) else {
             break;
         };
-        let [.., top] = info;
-        let about = about(top);
-        if about.common == 0 {
-            break;
-        }
-        *place = Place::new(at, top);
+        *place = found;
+        kinds.0 |= found.kind_bit();
         types = types.wrapping_add(1);
-        let refers = u32::from(about.refers).wrapping_neg();
-        all.add(read_word(size_or_type) & refers, read_word(name));
-        let vlen = Info(read_word(info)).vlen() as usize;
-        // No overflow: there are at most 2^27 words before this, and vlen has 24 bits.
-        at = at
-            .wrapping_add(usize::from(about.common))
-            .wrapping_add(usize::from(about.each).wrapping_mul(vlen));
     }
-    *most = all;
-    (types, at)
+    (*at, *most) = (here, all);
+    (types, kinds)
+}
+
+/// As [`fill`], two batches at a time, until one of them ends.
+#[inline(never)]
+fn fill_both(
+    [first, second]: &mut [[Place; BATCH]; 2],
+    [words, second_words]: [&[Word]; 2],
+    ats: &mut [usize; 2],
+    most: &mut Most,
+) -> ([usize; 2], KindSet) {
+    let ([mut at, mut second_at], mut all) = (*ats, *most);
+    let mut kinds = KindSet(0);
+    let mut lens: [usize; 2] = [0; 2];
+    for (place, second_place) in first.iter_mut().zip(second) {
+        let Some(found) = next(words, &mut at, &mut all) else {
+            break;
+        };
+        *place = found;
+        kinds.0 |= found.kind_bit();
+        let [len, second_len] = &mut lens;
+        *len = len.wrapping_add(1);
+        let Some(found) = next(second_words, &mut second_at, &mut all) else {
+            break;
+        };
+        *second_place = found;
+        kinds.0 |= found.kind_bit();
+        *second_len = second_len.wrapping_add(1);
+    }
+    (*ats, *most) = ([at, second_at], all);
+    (lens, kinds)
+}
+
+/// The type that begins at this word, and where it ends; nothing if no one knows it or none begins there.
+///
+/// Kinds follow each other in no order that a processor could foresee. So the way from one type to the next is short and
+/// without a branch: two loads, a multiplication and a sum.
+#[inline(always)]
+fn next(words: &[Word], at: &mut usize, most: &mut Most) -> Option<Place> {
+    let &[name, info, size_or_type] = words.get(*at..)?.first_chunk()?;
+    let [.., top] = info;
+    let about = about(top);
+    if about.common == 0 {
+        return None;
+    }
+    let place = Place::new(*at, top);
+    let refers = u32::from(about.refers).wrapping_neg();
+    most.add(read_word(size_or_type) & refers, read_word(name));
+    let vlen = Info(read_word(info)).vlen() as usize;
+    // No overflow: there are at most 2^27 words before this, and vlen has 24 bits.
+    *at = at
+        .wrapping_add(usize::from(about.common))
+        .wrapping_add(usize::from(about.each).wrapping_mul(vlen));
+    Some(place)
 }
 
 /// Whether a walk that has come to this word, where no type begins, has read all of them.
@@ -288,6 +454,63 @@ mod tests {
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Types that are so long that they are walked from several places at a time.
+    fn long() -> Vec<u32> {
+        // Rows that look like a pointer, a struct and its member, all to what is not there.
+        let row = [
+            (Kind::Ptr as u32) << 24,
+            (Kind::Struct as u32) << 24 | 1,
+            (Kind::Func as u32) << 24,
+        ];
+        let mut words = Vec::new();
+        for n in 0..400u32 {
+            words.extend([0, (Kind::Enum64 as u32) << 24 | 100, 8]);
+            let rows = row.iter().copied().cycle().skip(n as usize % 3);
+            words.extend(rows.map(|word| [0, word, u32::MAX]).take(100).flatten());
+            // INTs, of which one is a long.
+            words.extend([1, (Kind::Int as u32) << 24, 8, 64]);
+            words.extend([0, (Kind::Ptr as u32) << 24, n]);
+        }
+        words
+    }
+
+    #[test]
+    fn types_are_found_wherever_a_walk_begins() {
+        for more in 0..40 {
+            // What seems to be a pointer is one, or a row's part; each time another is the first in the middle.
+            let words = [proto(&vec![[0, 0]; more * 7]), long()].concat();
+            let blob = btf_of(&words, 8);
+            for btf in [Btf::parse(&blob), Btf::unchecked(&blob)] {
+                let btf = btf.unwrap();
+                assert_eq!(btf.types().len(), 1 + 400 * 3, "{more}");
+                let kinds = [Kind::Enum64, Kind::Int, Kind::Ptr].iter().cycle();
+                let found = btf.types().skip(1).map(|ty| ty.kind());
+                assert!(found.zip(kinds).all(|(is, kind)| is == *kind), "{more}");
+                btf.check().unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_reference_is_found_wherever_a_walk_begins() {
+        let words = long();
+        // Types and offsets of the words that refer to types: one in each round.
+        for round in (0..400).step_by(37) {
+            let at = round * (words.len() / 400) + 3 + 300 + 4 + 2;
+            let mut bad = words.clone();
+            bad[at] = 5000;
+            let blob = btf_of(&bad, 8);
+            for error in [
+                Btf::parse(&blob).err(),
+                Btf::unchecked(&blob).unwrap().check().err(),
+            ] {
+                let error = error.unwrap();
+                assert!(matches!(error.kind(), ErrorKind::TypeId { .. }), "{error}");
+                assert_eq!(error.type_id(), Some(TypeId(round as u32 * 3 + 3)));
             }
         }
     }
