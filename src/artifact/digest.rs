@@ -1,5 +1,7 @@
 //! The names by which kernels and headers are known.
 
+use sha2::digest::array::Array;
+use sha2::digest::block_api::{CoreProxy, UpdateCore};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
@@ -69,23 +71,47 @@ impl Parts {
         self.len = self.len.wrapping_add(bytes.len());
     }
 
-    /// Adds the next bytes, and to `other` its own, about twice as many: a few of each in turn. A processor's
+    /// Adds the next bytes, and to `other` its own, about as many or twice as many: a few of each in turn. A processor's
     /// instructions for SHA-256 wait for each other, so that two hashes are made side by side in less time than one after
     /// the other.
     pub fn add_beside(&mut self, bytes: &[u8], other: &mut Parts, more: &[u8]) {
         let bytes = self.fill_block(bytes);
         let more = other.fill_block(more);
-        let (blocks, rest) = bytes.as_chunks::<{ Parts::BLOCK }>();
-        let (pairs, more_rest) = more.as_chunks::<{ 2 * Parts::BLOCK }>();
-        for (block, pair) in blocks.iter().zip(pairs) {
-            self.add(block);
-            other.add(pair);
+        let (bytes_left, more_left) = match more.len() > bytes.len() + bytes.len() / 2 {
+            false => self.add_blocks_beside::<1>(bytes, other, more),
+            true => self.add_blocks_beside::<2>(bytes, other, more),
+        };
+        self.add(bytes_left);
+        other.add(more_left);
+    }
+
+    /// Adds blocks to two hashes of whole blocks, one to this and `N` to the other in turn, as long as there are both. Gives
+    /// the rest of both.
+    fn add_blocks_beside<'b, const N: usize>(
+        &mut self,
+        bytes: &'b [u8],
+        other: &mut Parts,
+        more: &'b [u8],
+    ) -> (&'b [u8], &'b [u8]) {
+        // Without their buffers, which would be looked at for each block.
+        let (mut own, buffer) = std::mem::take(&mut self.hash).decompose();
+        let (mut others, others_buffer) = std::mem::take(&mut other.hash).decompose();
+        let blocks = Array::slice_as_chunks(bytes).0;
+        let several = Array::slice_as_chunks(more).0;
+        let turns = blocks.len().min(several.len() / N);
+        for (block, several) in blocks.iter().zip(several.chunks_exact(N)) {
+            own.update_blocks(std::slice::from_ref(block));
+            others.update_blocks(several);
         }
-        let turns = blocks.len().min(pairs.len());
-        self.add(blocks.get(turns..).unwrap_or_default().as_flattened());
-        self.add(rest);
-        other.add(pairs.get(turns..).unwrap_or_default().as_flattened());
-        other.add(more_rest);
+        self.hash = Sha256::compose(own, buffer);
+        other.hash = Sha256::compose(others, others_buffer);
+        let (done, others_done) = (turns * Parts::BLOCK, turns * N * Parts::BLOCK);
+        self.len = self.len.wrapping_add(done);
+        other.len = other.len.wrapping_add(others_done);
+        (
+            bytes.get(done..).unwrap_or_default(),
+            more.get(others_done..).unwrap_or_default(),
+        )
     }
 
     /// Adds what is missing to whole blocks; gives the rest.
