@@ -137,7 +137,9 @@ pub(super) fn lay_out_typedef(btf: &Btf<'_>, defs: &mut Defs, slot: Slot) -> Res
             return Err(Error::new(btf, id, what));
         }
         defs.array_depth.insert(slot, depth);
-    } else if let Some(depth) = defs.array_depth.get(&defs.slot_of(at)).copied() {
+    } else if ends_in == Kind::Array as u32
+        && let Some(depth) = defs.array_depth.get(&defs.slot_of(at)).copied()
+    {
         defs.array_depth.insert(slot, depth);
     }
     let def = defs.get_mut(slot);

@@ -211,10 +211,17 @@ impl Defs {
 /// Orders enums by content: names, then values, then size and sign.
 pub(super) fn compare_enums(btf: &Btf<'_>, a: TypeId, b: TypeId) -> Ordering {
     let (a, b) = (btf.ty(a), btf.ty(b));
-    let row = |e: Enumerator| (btf.name(e.name), e.value);
-    a.enumerators()
-        .map(row)
-        .cmp(b.enumerators().map(row))
+    let rows = a.enumerators().zip(b.enumerators());
+    let differ = |(a, b): (Enumerator, Enumerator)| {
+        let names = match a.name == b.name {
+            true => Ordering::Equal,
+            false => compare_names(btf.name_tail(a.name), btf.name_tail(b.name)),
+        };
+        names.then(a.value.cmp(&b.value))
+    };
+    rows.map(differ)
+        .find(|order| order.is_ne())
+        .unwrap_or_else(|| a.vlen().cmp(&b.vlen()))
         .then(a.size().cmp(&b.size()))
         .then(a.kind_flag().cmp(&b.kind_flag()))
 }
