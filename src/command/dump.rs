@@ -47,34 +47,41 @@ pub fn run(args: &Dump) -> Result<ExitCode> {
 /// The header of everything.
 fn print_all(args: &Dump, input: &Input, base: Option<&Input>) -> Result<ExitCode> {
     let hash = args.digests.then(|| Hashing::new(&input.btf));
-    let sink = Mutex::new(Sink::new(
-        Output::new(args.output.as_deref())?,
-        hash.as_ref(),
-    ));
+    let mut header_hash = Parts::default();
+    let mut sink = Sink::new(Output::new(args.output.as_deref())?);
+    let mut takers: Vec<Taker<'_>> = Vec::new();
+    if let Some(input) = &hash {
+        takers.push(Box::new(|text| input.beside(&mut header_hash, text)));
+    }
+    takers.push(Box::new(|text| sink.take(text)));
     match (base, &input.distilled) {
-        (None, None) => print_whole(input, hash.as_ref(), &sink)?,
+        (None, None) => print_whole(input, hash.as_ref(), takers)?,
         // A module's header is too short to be worth a second thread.
         _ => with_btf(input, base, |btf| {
-            lock(&sink).take(&header(btf).context(NO_HEADER)?);
+            let text = header(btf).context(NO_HEADER)?;
+            takers.into_iter().for_each(|mut take| take(&text));
             Ok(())
         })?,
     }
-    let sink = sink.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let header = sink.finish()?;
-    if let (Some(hash), Some(header)) = (hash, header) {
+    sink.finish()?;
+    if let Some(hash) = hash {
         note(&format!("btf-digest {}", hash.finish()));
+        let header = HeaderDigest::of_parts(header_hash);
         note(&format!("header-digest {header}"));
         note(&format!("generator {}", Generator::OWN));
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// One who takes a header's text, part by part.
+type Taker<'t> = Box<dyn FnMut(&[u8]) + Send + 't>;
+
 /// The header of a BTF that stands alone, on two threads: the second hashes the input in between and does what the
-/// first offers; then both write pieces of the header, which whoever is free hashes and puts out in order.
+/// first offers; then both write pieces of the header, and hand them to those who take it.
 fn print_whole<'i>(
     input: &'i Input,
     hash: Option<&Hashing<'i>>,
-    sink: &Mutex<Sink<'_, 'i>>,
+    takers: Vec<Taker<'_>>,
 ) -> Result<()> {
     let whole = OnceLock::new();
     let crew = Crew::default();
@@ -93,8 +100,7 @@ fn print_whole<'i>(
         let btf = btf.with_context(name)?;
         let btf = whole.get_or_init(|| btf);
         let checked = started.helps.then(|| Aside::offer(&crew, || btf.check()));
-        let take = |text: &[u8]| lock(sink).take(text);
-        let writing = Writing::new(btf, take, &crew);
+        let writing = Writing::new(btf, takers, &crew);
         if let Some(checked) = checked {
             checked.finish().with_context(name)?;
         }
@@ -107,7 +113,16 @@ fn print_whole<'i>(
 /// An input that is hashed part by part, by whoever has the time.
 struct Hashing<'i> {
     input: &'i [u8],
-    done: Mutex<(Parts, usize)>,
+    done: Mutex<Hashed>,
+}
+
+#[derive(Default)]
+struct Hashed {
+    hash: Parts,
+    /// Bytes of the input that are in it.
+    at: usize,
+    /// Bytes that were hashed beside it.
+    beside: usize,
 }
 
 impl<'i> Hashing<'i> {
@@ -118,62 +133,60 @@ impl<'i> Hashing<'i> {
         }
     }
 
-    /// Adds `text` to another hash, beside the next part of the input, if nobody else is at that.
-    fn beside(&self, other: &mut Parts, text: &[u8]) {
-        match self.done.try_lock() {
-            Ok(mut done) => {
-                let (own, at) = &mut *done;
-                let rest = self.input.get(*at..).unwrap_or_default();
-                let part = rest.get(..2 * text.len()).unwrap_or(rest);
-                other.add_beside(text, own, part);
-                *at += part.len();
-            }
-            Err(_) => other.add(text),
-        }
+    /// Adds the next text of a header to its hash, beside the next part of the input, if nobody else is at that.
+    fn beside(&self, header: &mut Parts, text: &[u8]) {
+        let Ok(mut done) = self.done.try_lock() else {
+            return header.add(text);
+        };
+        let rest = self.input.get(done.at..).unwrap_or_default();
+        // A header is about half as long as its BTF: so that both end together.
+        let to_come = (self.input.len() / 2).saturating_sub(done.beside);
+        let many = match rest.len() > to_come {
+            true => 2 * text.len(),
+            false => text.len(),
+        };
+        let part = rest.get(..many).unwrap_or(rest);
+        header.add_beside(text, &mut done.hash, part);
+        done.at += part.len();
+        done.beside += text.len();
     }
 
     /// Hashes a part. Whether there is more.
     fn some(&self) -> bool {
         const PART: usize = 64 << 10;
         let mut done = lock(&self.done);
-        let rest = self.input.get(done.1..).unwrap_or_default();
+        let rest = self.input.get(done.at..).unwrap_or_default();
         let part = rest.get(..PART).unwrap_or(rest);
-        done.0.add(part);
-        done.1 += part.len();
+        done.hash.add(part);
+        done.at += part.len();
         part.len() < rest.len()
     }
 
     fn finish(self) -> BtfDigest {
         while self.some() {}
         let done = self.done.into_inner();
-        BtfDigest::of_parts(done.unwrap_or_else(PoisonError::into_inner).0)
+        BtfDigest::of_parts(done.unwrap_or_else(PoisonError::into_inner).hash)
     }
 }
 
 /// Where a header goes, and what became of it so far.
-struct Sink<'h, 'i> {
+struct Sink {
     out: Output,
-    /// The hash of what it took, made beside the input's.
-    hash: Option<(Parts, &'h Hashing<'i>)>,
     /// What is seen at once is written only when there is no error to come.
     later: Vec<u8>,
     written: io::Result<()>,
 }
 
-impl<'h, 'i> Sink<'h, 'i> {
-    fn new(out: Output, hash: Option<&'h Hashing<'i>>) -> Sink<'h, 'i> {
+impl Sink {
+    fn new(out: Output) -> Sink {
         Sink {
             out,
-            hash: hash.map(|input| (Parts::default(), input)),
             later: Vec::new(),
             written: Ok(()),
         }
     }
 
     fn take(&mut self, text: &[u8]) {
-        if let Some((own, input)) = &mut self.hash {
-            input.beside(own, text);
-        }
         if !self.out.is_hidden() {
             self.later.extend_from_slice(text);
         } else if self.written.is_ok() {
@@ -181,11 +194,10 @@ impl<'h, 'i> Sink<'h, 'i> {
         }
     }
 
-    fn finish(mut self) -> Result<Option<HeaderDigest>> {
+    fn finish(mut self) -> Result<()> {
         let written = self.written.and_then(|()| self.out.write_all(&self.later));
         written.with_context(|| self.out.trouble())?;
-        self.out.finish()?;
-        Ok(self.hash.map(|(own, _)| HeaderDigest::of_parts(own)))
+        self.out.finish()
     }
 }
 

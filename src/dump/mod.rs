@@ -63,7 +63,8 @@ pub fn header(btf: &Btf<'_>) -> Result<Vec<u8>, Error> {
 fn text_of(draft: Draft<'_>) -> Result<Vec<u8>, Error> {
     // A kernel's definitions take some 180 bytes each. To grow is to move all of it.
     let mut text = Vec::with_capacity(draft.len() * 200);
-    let writing = Writing::of(draft, |part: &[u8]| text.extend_from_slice(part));
+    let take = |part: &[u8]| text.extend_from_slice(part);
+    let writing = Writing::of(draft, vec![take]);
     let _ = writing.finish()?;
     Ok(text)
 }

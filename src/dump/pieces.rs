@@ -1,4 +1,4 @@
-//! A header being written: its pieces by whoever helps, its text in order to one who takes it.
+//! A header being written: its pieces by whoever helps, its text in order to those who take it.
 
 use super::beside::{Aside, Hands, lock};
 use super::decl::Wants;
@@ -9,7 +9,7 @@ use super::text::{MAX_TEXT, Text};
 use super::write::Draft;
 use crate::btf::Btf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The `vmlinux.h` of a BTF, as [`header()`](super::header()) makes it, decided upon and being written.
 /// Its text is the same whatever the number of threads that [`help`](Writing::help).
@@ -19,16 +19,24 @@ pub struct Writing<'b, T> {
     starts: Vec<usize>,
     next: AtomicUsize,
     shelf: Mutex<Shelf>,
-    taker: Mutex<Taker<T>>,
+    takers: Vec<Mutex<Taker<T>>>,
 }
 
 /// Pieces that are written and wait for their turn.
 struct Shelf {
-    done: Vec<Option<Result<Piece, Error>>>,
+    done: Vec<Option<Done>>,
+    /// The first that could not be written, and why.
+    error: Option<(usize, Error)>,
     /// Bytes of all that are or were here.
     len: usize,
     /// Rooms of those that had their turn.
     free: Vec<Vec<u8>>,
+}
+
+/// A piece, and how many have not taken it yet.
+struct Done {
+    piece: Arc<Piece>,
+    left: usize,
 }
 
 /// Most pieces are no longer.
@@ -45,72 +53,112 @@ struct Taker<T> {
     take: T,
     /// The piece whose turn it is.
     turn: usize,
-    /// Bytes so far.
+    /// Bytes of all before it.
     len: usize,
     /// Macros that were defined.
     has: Wants,
-    error: Option<Error>,
 }
 
 impl<'b, T: FnMut(&[u8])> Writing<'b, T> {
-    /// Decides what the header of `btf` holds, with the help of `hands`. `take` will be given its text in parts,
-    /// by one thread at a time.
+    /// Decides what the header of `btf` holds, with the help of `hands`. Each of `takers` will be given all of its text in
+    /// parts, by one thread at a time; different ones at the same time.
     ///
     /// # Errors
     /// As [`header()`](super::header()).
-    pub fn new(btf: &'b Btf<'b>, take: T, hands: &dyn Hands<'b>) -> Result<Writing<'b, T>, Error> {
+    pub fn new(
+        btf: &'b Btf<'b>,
+        takers: Vec<T>,
+        hands: &dyn Hands<'b>,
+    ) -> Result<Writing<'b, T>, Error> {
         let plan = Plan::new(btf, hands)?;
-        Ok(Writing::of(Draft::of_all(btf, plan), take))
+        Ok(Writing::of(Draft::of_all(btf, plan), takers))
     }
 
-    pub(super) fn of(draft: Draft<'b>, take: T) -> Writing<'b, T> {
+    pub(super) fn of(draft: Draft<'b>, takers: Vec<T>) -> Writing<'b, T> {
         let starts = draft.pieces();
+        let taker = |take| Taker {
+            take,
+            turn: 0,
+            len: 0,
+            has: Wants::default(),
+        };
         Writing {
             draft,
             next: AtomicUsize::new(0),
             shelf: Mutex::new(Shelf {
                 done: starts.iter().skip(1).map(|_| None).collect(),
+                error: None,
                 len: 0,
                 free: Vec::new(),
             }),
             starts,
-            taker: Mutex::new(Taker {
-                take,
-                turn: 0,
-                len: 0,
-                has: Wants::default(),
-                error: None,
-            }),
+            takers: takers.into_iter().map(taker).map(Mutex::new).collect(),
         }
     }
 
-    /// Writes pieces until there are no more; then all are written, or some other thread has the last ones
+    /// Writes pieces until there are no more, then hands them on. Then all is done, or some other thread has the last of it
     /// under way.
     pub fn help(&self) {
         let mut printer = None;
-        loop {
-            let n = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&[from, to]) = self.starts.get(n..).and_then(|s| s.first_chunk()) else {
-                break;
-            };
-            let p = printer.get_or_insert_with(|| self.draft.printer());
-            let piece = self.piece(p, from, to);
-            let mut shelf = lock(&self.shelf);
-            shelf.len += piece.as_ref().map_or(0, |piece| piece.len);
-            if piece.is_err() || shelf.len > MAX_TEXT {
-                // What comes behind is of no use.
-                self.next.store(self.starts.len(), Ordering::Relaxed);
+        while self.write_next(&mut printer) {
+            self.relieve();
+        }
+        self.hand_on_rest();
+    }
+
+    /// Hands on what is written, and writes pieces while there is nothing to hand on.
+    fn lead(&self) {
+        let mut printer = None;
+        while self.takers.iter().any(|taker| self.hand_on(taker)) || self.write_next(&mut printer) {
+        }
+        self.hand_on_rest();
+    }
+
+    /// Writes the next piece. False if there is none.
+    fn write_next<'w>(&'w self, printer: &mut Option<Printer<'w, 'b>>) -> bool {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(&[from, to]) = self.starts.get(n..).and_then(|s| s.first_chunk()) else {
+            return false;
+        };
+        let p = printer.get_or_insert_with(|| self.draft.printer());
+        let piece = self.piece(p, from, to);
+        let mut shelf = lock(&self.shelf);
+        shelf.len += piece.as_ref().map_or(0, |piece| piece.len);
+        if piece.is_err() || shelf.len > MAX_TEXT {
+            // What comes behind is of no use.
+            self.next.store(self.starts.len(), Ordering::Relaxed);
+        }
+        match piece {
+            Ok(piece) => {
+                let (piece, left) = (Arc::new(piece), self.takers.len());
+                shelf.done[n] = Some(Done { piece, left });
             }
-            shelf.done[n] = Some(piece);
-            drop(shelf);
-            match self.taker.try_lock() {
-                Ok(taker) => self.hand_on(taker),
-                Err(TryLockError::Poisoned(taker)) => self.hand_on(taker.into_inner()),
-                // Whoever has it will look again.
-                Err(TryLockError::WouldBlock) => {}
+            Err(e) => {
+                let before = shelf.error.take().filter(|(of, _)| *of < n);
+                shelf.error = before.or(Some((n, e)));
             }
         }
-        self.hand_on(lock(&self.taker));
+        true
+    }
+
+    /// Hands on a piece where many wait.
+    fn relieve(&self) {
+        const MANY: usize = 3;
+        let begun = self.next.load(Ordering::Relaxed);
+        for taker in &self.takers {
+            if let Ok(taker) = taker.try_lock()
+                && taker.turn + MANY < begun
+            {
+                self.hand_to(taker);
+            }
+        }
+    }
+
+    /// Hands on what is written when no more will be. Whoever else is at that begins with the first.
+    fn hand_on_rest(&self) {
+        for taker in self.takers.iter().rev() {
+            while self.hand_on(taker) {}
+        }
     }
 
     fn piece(&self, p: &mut Printer<'_, '_>, from: usize, to: usize) -> Result<Piece, Error> {
@@ -124,53 +172,89 @@ impl<'b, T: FnMut(&[u8])> Writing<'b, T> {
         Ok(Piece { room, len, marks })
     }
 
-    /// Hands on the pieces whose turn it is.
-    fn hand_on(&self, mut taker: MutexGuard<'_, Taker<T>>) {
-        while taker.error.is_none() {
-            let turn = taker.turn;
-            let piece = match lock(&self.shelf).done.get_mut(turn).and_then(Option::take) {
-                None => return,
-                Some(Ok(piece)) => piece,
-                Some(Err(e)) => {
-                    taker.error = Some(e);
-                    return;
-                }
-            };
-            taker.turn += 1;
-            taker.piece(&piece);
-            lock(&self.shelf).free.push(piece.room);
-        }
+    /// Hands on the piece whose turn it is. False if it is not written yet, or of no use.
+    fn hand_on(&self, taker: &Mutex<Taker<T>>) -> bool {
+        self.hand_to(lock(taker))
     }
 
-    /// Writes all of it, with the help of `hands`. Gives the one who took the text.
+    fn hand_to(&self, mut taker: MutexGuard<'_, Taker<T>>) -> bool {
+        let turn = taker.turn;
+        if taker.len > MAX_TEXT {
+            return false;
+        }
+        let Some(piece) = lock(&self.shelf).piece(turn) else {
+            return false;
+        };
+        taker.turn += 1;
+        taker.len += piece.len;
+        if taker.len <= MAX_TEXT {
+            taker.piece(&piece);
+        }
+        lock(&self.shelf).put_back(turn, piece);
+        true
+    }
+
+    /// Writes all of it, with the help of `hands`. Gives those who took the text.
     ///
     /// # Errors
     /// The first thing, in the order of the text, that C cannot express.
-    pub fn write(self, hands: &dyn Hands<'b>) -> Result<T, Error>
+    pub fn write(self, hands: &dyn Hands<'b>) -> Result<Vec<T>, Error>
     where
         T: Send + 'b,
     {
         let writing = Arc::new(self);
         let theirs = Arc::clone(&writing);
         let aside = Aside::offer(hands, move || theirs.help());
-        writing.help();
+        writing.lead();
         aside.finish();
         let alone = Arc::into_inner(writing);
         alone.expect("whoever helped has ended").finish()
     }
 
-    /// The one who took the text, once all have helped.
+    /// Those who took the text, once all have helped.
     ///
     /// # Errors
     /// The first thing, in the order of the text, that C cannot express.
-    pub fn finish(self) -> Result<T, Error> {
-        self.help();
-        let taker = self.taker.into_inner();
-        let taker = taker.unwrap_or_else(PoisonError::into_inner);
-        match taker.error {
-            Some(e) => Err(e),
-            None => Ok(taker.take),
+    pub fn finish(self) -> Result<Vec<T>, Error> {
+        self.lead();
+        let takers = self.takers.into_iter().map(into_inner);
+        let takers: Vec<Taker<T>> = takers.collect();
+        if takers.iter().any(|taker| taker.len > MAX_TEXT) {
+            let most = MAX_TEXT >> 20;
+            let what = format!("the header is longer than {most} MiB");
+            return Err(Error::unknown(what));
         }
+        match into_inner(self.shelf).error {
+            Some((_, e)) => Err(e),
+            None => Ok(takers.into_iter().map(|taker| taker.take).collect()),
+        }
+    }
+}
+
+/// Nothing is left half done where a thread could panic.
+fn into_inner<T>(of: Mutex<T>) -> T {
+    of.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shelf {
+    /// The nth piece, if it is written.
+    fn piece(&self, n: usize) -> Option<Arc<Piece>> {
+        let done = self.done.get(n)?.as_ref();
+        done.map(|done| Arc::clone(&done.piece))
+    }
+
+    /// Has the nth piece back from one who took it, and its room once nobody needs it.
+    fn put_back(&mut self, n: usize, piece: Arc<Piece>) {
+        drop(piece);
+        let Some(done) = self.done.get_mut(n) else {
+            return;
+        };
+        let last = done.take_if(|done| {
+            done.left -= 1;
+            done.left == 0
+        });
+        let piece = last.and_then(|done| Arc::into_inner(done.piece));
+        self.free.extend(piece.map(|piece| piece.room));
     }
 }
 
@@ -189,12 +273,7 @@ impl<T: FnMut(&[u8])> Taker<T> {
 
     fn text(&mut self, piece: &Piece, from: usize, to: usize) {
         let text = piece.room.get(from..to).unwrap_or_default();
-        self.len += text.len();
-        if self.len > MAX_TEXT {
-            let most = MAX_TEXT >> 20;
-            let what = format!("the header is longer than {most} MiB");
-            self.error = Some(Error::unknown(what));
-        } else if !text.is_empty() {
+        if !text.is_empty() {
             (self.take)(text);
         }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 use super::*;
 use crate::support::btfgen::SIGNED;
@@ -40,15 +41,19 @@ impl<'b> Hands<'b> for Offered<'b> {
     }
 }
 
-/// The header as so many threads write it, and how many parts it came in.
+type Taker<'t> = Box<dyn FnMut(&[u8]) + Send + 't>;
+
+/// The header as so many threads write it to two who take it, and how many parts it came in.
 fn by(threads: usize, blob: &[u8]) -> Result<(String, usize), String> {
     let btf = Btf::parse(blob).unwrap();
-    let (mut text, mut parts) = (Vec::new(), 0);
+    let (mut text, mut parts, mut copy) = (Vec::new(), 0, Vec::new());
     let take = |part: &[u8]| {
         text.extend_from_slice(part);
         parts += 1;
     };
-    let writing = Writing::new(&btf, take, &Idle).map_err(|e| e.to_string())?;
+    let copy_too = |part: &[u8]| copy.extend_from_slice(part);
+    let takers: Vec<Taker<'_>> = vec![Box::new(take), Box::new(copy_too)];
+    let writing = Writing::new(&btf, takers, &Idle).map_err(|e| e.to_string())?;
     thread::scope(|s| {
         for _ in 1..threads {
             s.spawn(|| writing.help());
@@ -56,6 +61,7 @@ fn by(threads: usize, blob: &[u8]) -> Result<(String, usize), String> {
         writing.help();
     });
     let _ = writing.finish().map_err(|e| e.to_string())?;
+    assert!(copy == text, "{threads} threads");
     Ok((String::from_utf8(text).unwrap(), parts))
 }
 
@@ -75,7 +81,7 @@ fn a_header_is_the_same_with_the_help_of_another_thread() {
     let blob = many(7, "c");
     let whole = String::from_utf8(header(&blob, None).unwrap()).unwrap();
     let btf = Btf::parse(&blob).unwrap();
-    let text = Mutex::new(Vec::new());
+    let (text, slowly) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let offered = Offered::default();
     let ended = Mutex::new(false);
     let done = thread::scope(|s| {
@@ -95,13 +101,20 @@ fn a_header_is_the_same_with_the_help_of_another_thread() {
             }
         });
         let take = |part: &[u8]| text.lock().unwrap().extend_from_slice(part);
-        let writing = Writing::new(&btf, take, &offered).unwrap();
+        let slow = |part: &[u8]| {
+            // Meanwhile pieces are written that wait for it, more than are left waiting.
+            thread::sleep(Duration::from_millis(5));
+            slowly.lock().unwrap().extend_from_slice(part);
+        };
+        let takers: Vec<Taker<'_>> = vec![Box::new(slow), Box::new(take)];
+        let writing = Writing::new(&btf, takers, &offered).unwrap();
         let _ = writing.write(&offered).unwrap();
         *ended.lock().unwrap() = true;
         helper.join().unwrap()
     });
     assert_eq!(done, 2, "the names, and pieces of the text");
     assert!(*text.lock().unwrap() == whole.as_bytes());
+    assert!(*slowly.lock().unwrap() == whole.as_bytes());
 }
 
 #[test]
