@@ -66,6 +66,10 @@ bench-check: ## `btfleet check` of up to 100 objects on up to 100 kernels
 dist: ## the binary that ships: static, stripped, fat LTO
 	@hack/dist.sh
 
+.PHONY: dump-order
+dump-order: ## which functions of the binary that ships lie together: what a `dump` of the 6.18 kernel runs
+	@hack/dump-order.sh
+
 .PHONY: image
 image: ## the images of an installation as archives in $(TARGET)/images, without a registry (as root)
 	@hack/image.sh $(TARGET)/images

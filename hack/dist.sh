@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# hack/dist.sh [--path] [TARGET]: the binary that ships, and beside it (.cdx.json) what it is made of, for this machine or
-# for another target that rustc and a C compiler know. With --path it only says where it is.
+# hack/dist.sh [--path] [TARGET]: the binary that ships, and beside it what it is made of (.cdx.json) and where everything
+# lies in it (.map), for this machine or for another target that rustc and a C compiler know. With --path it only says where
+# it is.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +26,9 @@ flags=(
   # Only this linker can tell one file's unwinding tables from another's.
   -C link-arg=-fuse-ld=bfd
   -C link-arg=-Wl,-T,hack/dist.ld
+  # Where everything lies, and names that say what of; neither is in the binary.
+  "-Clink-arg=-Wl,-Map=$binary.map"
+  -C symbol-mangling-version=v0
   # The same bytes wherever it is built.
   "--remap-path-prefix=$PWD=/btfleet"
   "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"

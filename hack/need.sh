@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|arm64|e2e}…
+# Installs what a task needs and this machine lacks: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|order|image|arm64|e2e}…
 # Debian and Ubuntu: by apt-get, as root or with a sudo that asks for no password. Elsewhere, or
 # without those rights, it says in one message what is missing and exits with 1.
 set -euo pipefail
@@ -152,6 +152,14 @@ for_dist() {
   if have cc; then need libc6-dev static_library c; fi
 }
 
+# What a `dump` runs.
+for_order() {
+  for_dist
+  need qemu-user have qemu-x86_64
+  need python3 have python3
+  need zstd have zstd
+}
+
 for_image() {
   for_dist
   need buildah have buildah
@@ -219,8 +227,8 @@ install_packages() {
 cargo_is_there
 for task in "$@"; do
   case $task in
-    run | test | libbpf | bench | serve | fuzz | dist | image | arm64 | e2e) "for_$task" ;;
-    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|image|arm64|e2e}…" >&2; exit 2 ;;
+    run | test | libbpf | bench | serve | fuzz | dist | order | image | arm64 | e2e) "for_$task" ;;
+    *) echo "usage: hack/need.sh {run|test|libbpf|bench|serve|fuzz|dist|order|image|arm64|e2e}…" >&2; exit 2 ;;
   esac
 done
 [ ${#packages[@]} = 0 ] || install_packages
