@@ -71,6 +71,11 @@ impl Parts {
         self.len = self.len.wrapping_add(bytes.len());
     }
 
+    /// How many bytes were added.
+    pub fn count(&self) -> usize {
+        self.len
+    }
+
     /// Adds the next bytes, and to `other` its own, about as many or twice as many: a few of each in turn. A processor's
     /// instructions for SHA-256 wait for each other, so that two hashes are made side by side in less time than one after
     /// the other.

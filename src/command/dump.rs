@@ -113,16 +113,7 @@ fn print_whole<'i>(
 /// An input that is hashed part by part, by whoever has the time.
 struct Hashing<'i> {
     input: &'i [u8],
-    done: Mutex<Hashed>,
-}
-
-#[derive(Default)]
-struct Hashed {
-    hash: Parts,
-    /// Bytes of the input that are in it.
-    at: usize,
-    /// Bytes that were hashed beside it.
-    beside: usize,
+    done: Mutex<Parts>,
 }
 
 impl<'i> Hashing<'i> {
@@ -138,34 +129,31 @@ impl<'i> Hashing<'i> {
         let Ok(mut done) = self.done.try_lock() else {
             return header.add(text);
         };
-        let rest = self.input.get(done.at..).unwrap_or_default();
+        let rest = self.input.get(done.count()..).unwrap_or_default();
         // A header is about half as long as its BTF: so that both end together.
-        let to_come = (self.input.len() / 2).saturating_sub(done.beside);
+        let to_come = (self.input.len() / 2).saturating_sub(header.count());
         let many = match rest.len() > to_come {
             true => 2 * text.len(),
             false => text.len(),
         };
         let part = rest.get(..many).unwrap_or(rest);
-        header.add_beside(text, &mut done.hash, part);
-        done.at += part.len();
-        done.beside += text.len();
+        header.add_beside(text, &mut done, part);
     }
 
     /// Hashes a part. Whether there is more.
     fn some(&self) -> bool {
         const PART: usize = 64 << 10;
         let mut done = lock(&self.done);
-        let rest = self.input.get(done.at..).unwrap_or_default();
+        let rest = self.input.get(done.count()..).unwrap_or_default();
         let part = rest.get(..PART).unwrap_or(rest);
-        done.hash.add(part);
-        done.at += part.len();
+        done.add(part);
         part.len() < rest.len()
     }
 
     fn finish(self) -> BtfDigest {
         while self.some() {}
         let done = self.done.into_inner();
-        BtfDigest::of_parts(done.unwrap_or_else(PoisonError::into_inner).hash)
+        BtfDigest::of_parts(done.unwrap_or_else(PoisonError::into_inner))
     }
 }
 

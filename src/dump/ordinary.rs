@@ -2,7 +2,7 @@
 
 use super::defs::Slot;
 use super::met::Met;
-use super::sorted::half_hash;
+use super::sorted::{compare_names_at, half_hash};
 use super::text::scan;
 use crate::btf::{Btf, StrOffset};
 use std::collections::HashMap;
@@ -72,10 +72,7 @@ impl Ordinary {
         let compare = |a: u32, b: u32| {
             hash(a)
                 .cmp(&hash(b))
-                .then_with(|| match name(a) == name(b) {
-                    true => std::cmp::Ordering::Equal,
-                    false => btf.name(name(a)).cmp(btf.name(name(b))),
-                })
+                .then_with(|| compare_names_at(btf, name(a), name(b)))
         };
         found.sort_unstable_by(|a, b| compare(*a, *b).then(a.cmp(b)));
         found.dedup();

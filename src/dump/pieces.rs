@@ -111,7 +111,6 @@ impl<'b, T: FnMut(&[u8])> Writing<'b, T> {
         let mut printer = None;
         while self.takers.iter().any(|taker| self.hand_on(taker)) || self.write_next(&mut printer) {
         }
-        self.hand_on_rest();
     }
 
     /// Writes the next piece. False if there is none.

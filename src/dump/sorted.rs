@@ -163,11 +163,15 @@ fn sort_from(btf: &Btf<'_>, named: &mut [Named], depth: usize) {
 
 /// By name, then by namespace: tags before typedefs.
 pub(super) fn compare_named(btf: &Btf<'_>, a: &Named, b: &Named) -> Ordering {
-    let names = match a.at == b.at {
+    compare_names_at(btf, a.at, b.at).then(a.typedef().cmp(&b.typedef()))
+}
+
+/// Orders two names by where they are.
+pub(super) fn compare_names_at(btf: &Btf<'_>, a: StrOffset, b: StrOffset) -> Ordering {
+    match a == b {
         true => Ordering::Equal,
-        false => compare_names(btf.name_tail(a.at), btf.name_tail(b.at)),
-    };
-    names.then(a.typedef().cmp(&b.typedef()))
+        false => compare_names(btf.name_tail(a), btf.name_tail(b)),
+    }
 }
 
 /// Puts two lists that were sorted by themselves into one order; what shares a name goes by `rank`.
@@ -213,11 +217,7 @@ pub(super) fn compare_enums(btf: &Btf<'_>, a: TypeId, b: TypeId) -> Ordering {
     let (a, b) = (btf.ty(a), btf.ty(b));
     let rows = a.enumerators().zip(b.enumerators());
     let differ = |(a, b): (Enumerator, Enumerator)| {
-        let names = match a.name == b.name {
-            true => Ordering::Equal,
-            false => compare_names(btf.name_tail(a.name), btf.name_tail(b.name)),
-        };
-        names.then(a.value.cmp(&b.value))
+        compare_names_at(btf, a.name, b.name).then(a.value.cmp(&b.value))
     };
     rows.map(differ)
         .find(|order| order.is_ne())
