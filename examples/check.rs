@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (object, kernel) = (std::fs::read(object)?, std::fs::read(kernel)?);
     let object = Object::parse(&object)?;
     let kernel = Btf::parse(&kernel)?;
-    for program in check(&object, &Target::new(&kernel)) {
+    for program in check(&object, &Target::new(&kernel))? {
         println!("{}: {}", program.name, program.verdict.name());
         for finding in program.findings {
             println!(

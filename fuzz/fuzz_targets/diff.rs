@@ -4,6 +4,7 @@
 
 use btfleet::btf::Btf;
 use btfleet::relo::diff::{Change, Diff, diff};
+use btfleet::relo::view::{users, view};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -35,6 +36,11 @@ fuzz_target!(|data: &[u8]| {
 fn itself(btf: &Btf<'_>) {
     let found = diff(btf, btf, None);
     assert!(found.types.is_empty(), "differs from itself: {found:?}");
+    for id in btf.own_ids() {
+        let lines = view(btf, id).map_or(0, |view| view.lines.len());
+        assert!(lines <= 20_001, "{lines} lines");
+        std::hint::black_box(users(btf, id, 100));
+    }
 }
 
 /// How many types appeared, and how many vanished.

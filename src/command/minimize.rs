@@ -30,7 +30,7 @@ pub async fn run(args: &Minimize) -> Result<ExitCode> {
             }
             let small = with_btf(&input, None, |btf| {
                 let objects = programs.iter().map(|program| &program.object);
-                Ok(minimize(&Target::new(btf), objects))
+                Ok(minimize(&Target::new(btf), objects)?)
             })?;
             for place in &places {
                 put(&folder.join(place), &small)?;

@@ -163,6 +163,7 @@ pub struct EnumeratorDiff {
 ///
 /// Time and memory are linear in the two, but for sorting.
 pub fn diff(a: &Btf<'_>, b: &Btf<'_>, names: Option<&[&str]>) -> Diff {
+    let mut flats = Flats::new(a, b);
     let (mut a, mut b) = (Side::new(a), Side::new(b));
     let mut both: BTreeMap<(Class, &[u8]), FromTo<Vec<Twin>>> = BTreeMap::new();
     collect(&mut a, names, |key, twin| {
@@ -172,7 +173,6 @@ pub fn diff(a: &Btf<'_>, b: &Btf<'_>, names: Option<&[&str]>) -> Diff {
         both.entry(key).or_default().1.push(twin)
     });
     let mut found = Diff::default();
-    let mut flats = Flats::default();
     for ((class, name), (from, to)) in both {
         let name = String::from_utf8_lossy(name).into_owned();
         if class == Class::Constants {

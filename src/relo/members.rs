@@ -3,7 +3,7 @@
 use super::content::{Side, name_of};
 use super::diff::{MemberDiff, Place};
 use super::text;
-use crate::btf::{Kind, TypeId};
+use crate::btf::{Btf, Kind, Member, TypeId};
 use std::collections::{HashMap, VecDeque};
 
 /// A member as C reaches it, records without a name opened up.
@@ -16,21 +16,47 @@ struct Flat {
     opened: bool,
 }
 
-/// What may still be opened up: hostile BTF can hold unnamed unions that double at each level.
+/// How much may still be opened up, in bytes: hostile BTF can hold unnamed unions that double at each level, or
+/// records that lie in themselves.
 pub(super) struct Flats {
     left: usize,
 }
 
-impl Default for Flats {
-    fn default() -> Flats {
-        Flats { left: 2_000_000 }
-    }
-}
-
 impl Flats {
-    /// Most members of one record, and levels of records within it, that are opened up.
-    const MOST: usize = 20_000;
+    /// What a member of an opened record costs besides its name.
+    const EACH: usize = 64;
+    /// Always; a small module's members may lie in unnamed records of the kernel.
+    const LEAST: usize = 64 << 10;
+    /// For each member that there is: twenty times what kernels need.
+    const SHARE: usize = 256;
+    /// Most in all.
+    const MOST: usize = 64 << 20;
+    /// Most levels of records within one record.
     const DEPTH: usize = 16;
+
+    pub fn new(a: &Btf<'_>, b: &Btf<'_>) -> Flats {
+        let members = |btf: &Btf<'_>| btf.types().map(|ty| ty.members().len()).sum::<usize>();
+        let members = members(a).saturating_add(members(b));
+        Flats {
+            left: members
+                .saturating_mul(Flats::SHARE)
+                .clamp(Flats::LEAST, Flats::MOST),
+        }
+    }
+
+    /// Takes what the members of this record cost, if that much is left. Once it is not, nothing is opened any more.
+    fn take(&mut self, side: &Side<'_>, record: TypeId, prefix: &str) -> bool {
+        let members = side.btf.ty(record).members();
+        let each = Flats::EACH + prefix.len();
+        let named = |m: Member| name_of(side.btf, m.name).len();
+        self.left = self
+            .left
+            .saturating_sub((1 + members.len()).saturating_mul(each));
+        if self.left > 0 {
+            self.left = self.left.saturating_sub(members.map(named).sum());
+        }
+        self.left > 0
+    }
 
     fn of(&mut self, side: &Side<'_>, id: TypeId) -> Vec<Flat> {
         let mut flats: Vec<Flat> = Vec::new();
@@ -40,22 +66,24 @@ impl Flats {
             for m in side.btf.ty(record).members() {
                 let name = String::from_utf8_lossy(name_of(side.btf, m.name));
                 let bit_offset = base.saturating_add(u64::from(m.bit_offset));
-                let inner = inner_record(side, m.ty, name.is_empty());
-                let may = depth < Flats::DEPTH && flats.len() < Flats::MOST && self.left > 0;
-                let inner = inner.filter(|_| may);
-                if let Some((inner, array)) = inner {
-                    self.left -= 1;
+                let may = depth < Flats::DEPTH && self.left > 0;
+                let inner = may.then(|| inner_record(side, m.ty, name.is_empty()));
+                let inner = inner.flatten().map(|(inner, array)| {
                     let prefix = match (name.as_ref(), array) {
                         ("", _) => prefix.clone(),
                         (name, false) => format!("{prefix}{name}."),
                         (name, true) => format!("{prefix}{name}[]."),
                     };
+                    (inner, prefix)
+                });
+                let inner = inner.filter(|(inner, prefix)| self.take(side, *inner, prefix));
+                let opened = inner.is_some();
+                if let Some((inner, prefix)) = inner {
                     stack.push((inner, prefix, bit_offset, depth + 1));
                     if name.is_empty() {
                         continue;
                     }
                 }
-                self.left = self.left.saturating_sub(1);
                 flats.push(Flat {
                     name: match name.as_ref() {
                         "" => format!("{prefix}(unnamed)"),
@@ -64,7 +92,7 @@ impl Flats {
                     ty: m.ty,
                     bit_offset,
                     width: m.width,
-                    opened: inner.is_some(),
+                    opened,
                 });
             }
         }

@@ -4,64 +4,104 @@
 //! megabytes, what a program's relocations look at is a few kilobytes. What is kept here gives every relocation of the
 //! objects the same value as the whole does; `bpftool gen min_core_btf` does the same.
 
-use super::check::{Candidate, CoreKind, Object, Relocation, Spec, Target, resolve};
+use super::check::{Candidate, CoreKind, Effort, Object, Spec, Target, TooMuch, resolve};
 use crate::btf::{Btf, ByteOrder, Kind, StrOffset, Type, TypeId, is_long};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The BTF that these objects need of a kernel: raw, in the kernel's byte order.
 ///
 /// Relocations that find nothing there need nothing, and find nothing in the smaller BTF either. Types of the kernel's
 /// modules are not kept.
+///
+/// # Errors
+/// An object asks for more than can be looked at.
 pub fn minimize<'d>(
     target: &Target<'_>,
     objects: impl IntoIterator<Item = &'d Object<'d>>,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, TooMuch> {
     let btf = target.kernel();
     let mut kept = Kept {
         btf,
         types: BTreeMap::new(),
+        order: Vec::new(),
         followed: BTreeSet::new(),
+        shaped: BTreeSet::new(),
     };
+    let mut unfit: HashMap<TypeId, Vec<CoreKind>> = HashMap::new();
     for object in objects {
         let mut candidates: HashMap<TypeId, Vec<Candidate>> = HashMap::new();
+        let mut seen = HashSet::new();
+        let effort = Effort::new();
         for function in &object.functions {
             for relocation in &function.relocations {
+                if !seen.insert((relocation.ty, relocation.kind, relocation.access)) {
+                    continue;
+                }
                 let of_type = candidates
                     .entry(relocation.ty)
                     .or_insert_with(|| target.candidates(&object.btf, relocation.ty));
+                let own = of_type.iter();
+                let own = own.filter(|candidate| std::ptr::eq(target.btf(**candidate), btf));
                 // All that fit: they have a say in whether the value is sure, and in other relocations of the type.
-                for candidate in of_type.iter() {
-                    let mut alone = vec![*candidate];
-                    if let Ok(resolved) = resolve(&object.btf, relocation, target, &mut alone)
-                        && let Some((candidate, spec)) = resolved.found
-                        && std::ptr::eq(target.btf(candidate), btf)
-                    {
-                        kept.keep(relocation, &spec);
+                for &candidate in own {
+                    let resolved = resolve(
+                        &object.btf,
+                        relocation,
+                        target,
+                        &mut vec![candidate],
+                        &effort,
+                    );
+                    match resolved.map(|resolved| resolved.found) {
+                        Ok(Some((_, spec))) => kept.keep(relocation.kind, &spec),
+                        Ok(None) if relocation.kind.is_type() => {
+                            unfit.entry(candidate.id).or_default().push(relocation.kind);
+                        }
+                        _ => {}
                     }
                 }
             }
         }
+        if effort.is_spent() {
+            return Err(TooMuch);
+        }
     }
-    if btf.pointer_size() != 8 {
-        kept.keep_long();
+    // What does not fit is kept as if it did, where another relocation needs some of it: some alone might fit.
+    let mut at = 0;
+    while let Some(&id) = kept.order.get(at) {
+        at += 1;
+        for kind in unfit.remove(&id).unwrap_or_default() {
+            kept.asked(kind, id);
+        }
     }
-    write(btf, &kept.types)
+    kept.keep_long();
+    Ok(write(btf, &kept.types))
 }
 
 /// What is kept: types, and of records which members.
 struct Kept<'b> {
     btf: &'b Btf<'b>,
     types: BTreeMap<TypeId, BTreeSet<u32>>,
+    /// The types, as they came.
+    order: Vec<TypeId>,
     /// Types of which everything was followed, through pointers too.
     followed: BTreeSet<TypeId>,
+    /// Types whose shape is kept, behind a pointer or not.
+    shaped: BTreeSet<(TypeId, bool)>,
 }
 
 impl Kept<'_> {
-    fn keep(&mut self, relocation: &Relocation<'_>, spec: &Spec<'_>) {
-        match relocation.kind {
-            CoreKind::TypeMatches => self.shape(spec.root),
-            kind if kind.is_field() => self.way(spec),
-            kind => self.ty(spec.root, kind.is_type()),
+    fn keep(&mut self, kind: CoreKind, spec: &Spec<'_>) {
+        match kind.is_field() {
+            true => self.way(spec),
+            false => self.asked(kind, spec.root),
+        }
+    }
+
+    /// What a relocation on a type as such, or on an enumerator, looks at.
+    fn asked(&mut self, kind: CoreKind, id: TypeId) {
+        match kind {
+            CoreKind::TypeMatches => self.shape(id),
+            kind => self.ty(id, kind.is_type()),
         }
     }
 
@@ -73,14 +113,17 @@ impl Kept<'_> {
                 true => !self.followed.insert(id),
                 false => self.types.contains_key(&id),
             };
-            // What no field can be of is not kept, and stands as `void`.
-            if is_done || !can_be_written(self.btf.kind(id)) {
+            // What a reader of today does not know is not kept, and stands as `void`.
+            if is_done || matches!(self.btf.kind(id), Kind::Void | Kind::Unknown) {
                 continue;
             }
-            self.types.entry(id).or_default();
+            self.types.entry(id).or_insert_with(|| {
+                self.order.push(id);
+                BTreeSet::new()
+            });
             let ty = self.btf.ty(id);
             match ty.kind() {
-                Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => {}
+                Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Datasec => {}
                 Kind::Ptr if !through => {}
                 _ => todo.extend(ty.references()),
             }
@@ -132,9 +175,9 @@ impl Kept<'_> {
 
     /// All that a comparison of shapes looks at.
     fn shape(&mut self, id: TypeId) {
-        let (mut todo, mut seen) = (vec![(id, false)], BTreeSet::new());
+        let mut todo = vec![(id, false)];
         while let Some((id, behind_pointer)) = todo.pop() {
-            if !seen.insert((id, behind_pointer)) {
+            if !self.shaped.insert((id, behind_pointer)) {
                 continue;
             }
             self.ty(id, false);
@@ -166,19 +209,19 @@ impl Kept<'_> {
         None
     }
 
-    /// By a `long` readers tell how large a pointer is.
+    /// By the largest `long` readers tell how large a pointer is; without one it has 8 bytes.
     fn keep_long(&mut self) {
-        let tells = |ty: &Type<'_>| ty.kind() == Kind::Int && is_long(self.btf.name(ty.name()));
-        let long = self.btf.types().find(tells).map(|ty| ty.id());
-        if let Some(long) = long {
-            self.ty(long, false);
+        let btf = self.btf;
+        let long = |ty: &Type<'_>| ty.kind() == Kind::Int && is_long(btf.name(ty.name()));
+        let tells = |ty: &Type<'_>| long(ty) && ty.size() == btf.pointer_size();
+        let kept = || self.types.keys().map(|id| btf.ty(*id));
+        let misleads = kept().any(|ty| long(&ty)) && !kept().any(|ty| tells(&ty));
+        if (btf.pointer_size() != 8 || misleads)
+            && let Some(long) = btf.types().find(tells)
+        {
+            self.ty(long.id(), false);
         }
     }
-}
-
-fn can_be_written(kind: Kind) -> bool {
-    use Kind::{Datasec, DeclTag, Unknown, Var, Void};
-    !matches!(kind, Void | Var | Datasec | DeclTag | Unknown)
 }
 
 /// The words of a BTF that is being written.
@@ -221,6 +264,8 @@ impl Writer<'_> {
         };
         let vlen = match ty.kind() {
             Kind::Struct | Kind::Union => kept.len() as u32,
+            // Of a section its size is asked, nothing of its variables.
+            Kind::Datasec => 0,
             _ => ty.vlen(),
         };
         let name = self.string(ty.name());
@@ -240,6 +285,12 @@ impl Writer<'_> {
         if let Some(array) = ty.array() {
             let row = [self.id(array.element), self.id(array.index), array.count];
             self.words.extend(row);
+        }
+        match ty.kind() {
+            Kind::DeclTag => self.words.push(ty.component().unwrap_or(u32::MAX)),
+            // Its linkage, which nobody asks for either.
+            Kind::Var => self.words.push(0),
+            _ => {}
         }
         for (_, member) in kept {
             let row = [

@@ -25,6 +25,8 @@ const KERNELS: usize = 500;
 const AT_ONCE: usize = 2;
 /// Kernels that one question looks at at a time.
 const KERNELS_AT_ONCE: usize = 2;
+/// The most findings of an answer, which is put together in memory.
+const FINDINGS: usize = 250_000;
 
 /// Answers questions, a few at a time.
 #[derive(Debug)]
@@ -91,8 +93,19 @@ impl Checks {
         let kernels = stream::iter(kernels.into_iter().take(KERNELS));
         let mut running = kernels.map(one).buffered(KERNELS_AT_ONCE);
         let mut reports = Vec::new();
+        let mut findings = 0;
         while let Some(report) = running.next().await {
-            reports.push(report?);
+            let report = report?;
+            let programs = report.objects.iter().flat_map(|object| &object.programs);
+            findings += programs
+                .map(|program| program.findings.len())
+                .sum::<usize>();
+            if findings > FINDINGS {
+                let why =
+                    format!("there are more than {FINDINGS} findings: fewer programs at a time");
+                return Err(Problem::new(Kind::NoObject, why));
+            }
+            reports.push(report);
         }
         Ok(CheckReport::new(reports))
     }
@@ -155,6 +168,7 @@ fn on_kernel(
     let unreadable = |e: &dyn std::fmt::Display| Problem::new(Kind::UnreadableBtf, e.to_string());
     let object = Object::parse(object).map_err(|e| unreadable(&e))?;
     let btf = Btf::parse(btf).map_err(|e| unreadable(&e))?;
-    let found = check(&object, &Target::new(&btf));
+    let found = check(&object, &Target::new(&btf))
+        .map_err(|e| Problem::new(Kind::NoObject, e.to_string()))?;
     Ok(vec![ObjectReport::new(name, found, selected)])
 }

@@ -131,12 +131,20 @@ impl Tiny {
 
     /// `union name { T; T; };`, its members without a name.
     pub fn pair(&mut self, name: &str, member: u32) -> u32 {
+        self.alike(name, member, 2)
+    }
+
+    /// `union name { T; T; … };`, likewise.
+    pub fn alike(&mut self, name: &str, member: u32, count: u32) -> u32 {
         let name = if name.is_empty() {
             0
         } else {
             self.string(name)
         };
-        self.words(&[name, (5 << 24) | 2, 4, 0, member, 0, 0, member, 0]);
+        self.words(&[name, (5 << 24) | count, 4]);
+        for _ in 0..count {
+            self.words(&[0, member, 0]);
+        }
         self.next += 1;
         self.next - 1
     }

@@ -121,9 +121,9 @@ fn on_kernel(
     with_btf(input, None, |btf| {
         let target = Target::new(btf);
         let said = programs.iter().map(|program| {
-            let found = check(&program.object, &target);
-            ObjectReport::new(&program.name, found, selected)
+            let found = check(&program.object, &target).context(program.name.clone())?;
+            Ok(ObjectReport::new(&program.name, found, selected))
         });
-        Ok(said.collect())
+        said.collect()
     })
 }

@@ -1,6 +1,7 @@
 //! What a relocation comes to on a kernel: `bpf_core_calc_relo_insn`.
 
 use super::compat::{Refusal, size, skip};
+use super::effort::Effort;
 use super::object::{CoreKind, Relocation};
 use super::spec::Spec;
 use super::target::{Candidate, Target};
@@ -27,7 +28,7 @@ pub struct Value {
 
 /// A relocation's value, and the way in the kernel's types where there is one.
 #[derive(Debug, Clone)]
-pub struct Resolved<'t> {
+pub(in crate::relo) struct Resolved<'t> {
     /// The value.
     pub value: Value,
     /// Where it is from; `None` where no candidate fits.
@@ -58,11 +59,12 @@ impl Side {
 ///
 /// # Errors
 /// What libbpf refuses the whole object for.
-pub fn resolve<'t>(
+pub(in crate::relo) fn resolve<'t>(
     local: &Btf<'_>,
     relocation: &Relocation<'_>,
     target: &'t Target<'t>,
     candidates: &mut Vec<Candidate>,
+    effort: &Effort,
 ) -> Result<Resolved<'t>, Refusal> {
     let (kind, id) = (relocation.kind, relocation.ty);
     // Whatever is wrong with the access string, libbpf calls it EINVAL.
@@ -88,7 +90,7 @@ pub fn resolve<'t>(
     let mut first: Option<(Value, Candidate, Spec<'t>)> = None;
     for &candidate in candidates.iter() {
         let btf = target.btf(candidate);
-        let Some(spec) = own.find(kind, local, btf, candidate.id)? else {
+        let Some(spec) = own.find(kind, local, btf, candidate.id, effort)? else {
             continue;
         };
         let value = calc(local, kind, &own, Some((btf, &spec)))?;

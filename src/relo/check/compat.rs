@@ -1,5 +1,6 @@
 //! Which types stand for which: the rules of libbpf's `relo_core.c`.
 
+use super::effort::Effort;
 use crate::btf::{Btf, Kind, StrOffset, Type, TypeId};
 
 /// Why a relocation cannot even be tried; libbpf refuses the whole object then.
@@ -56,19 +57,23 @@ pub(super) struct Pair<'b> {
 }
 
 /// What one comparison may cost.
-pub(super) struct Budget(pub u32);
+pub(super) struct Budget<'e> {
+    left: u32,
+    effort: &'e Effort,
+}
 
-impl Budget {
-    pub fn new() -> Budget {
-        Budget(1 << 18)
+impl Budget<'_> {
+    pub fn new(effort: &Effort) -> Budget<'_> {
+        Budget {
+            left: 1 << 18,
+            effort,
+        }
     }
 
     pub fn take(&mut self) -> Result<(), Refusal> {
-        self.0 = self
-            .0
-            .checked_sub(1)
-            .ok_or(Refusal::TooBig("the types fan out too far to be compared"))?;
-        Ok(())
+        const FAR: Refusal = Refusal::TooBig("the types fan out too far to be compared");
+        self.left = self.left.checked_sub(1).ok_or(FAR)?;
+        self.effort.take(1).then_some(()).ok_or(FAR)
     }
 }
 
@@ -147,7 +152,7 @@ pub(super) fn types_are_compat(
     local: TypeId,
     target: TypeId,
     level: u32,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<bool, Refusal> {
     let (mut local, mut target) = (local, target);
     if !same_kind(pair.local.kind(local), pair.target.kind(target)) {
@@ -199,7 +204,7 @@ pub(super) fn fields_are_compat(
     pair: Pair<'_>,
     local: TypeId,
     target: TypeId,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<bool, Refusal> {
     let (mut local, mut target) = (local, target);
     loop {
@@ -245,7 +250,7 @@ pub(super) fn types_match(
     target: TypeId,
     behind_pointer: bool,
     level: i32,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<bool, Refusal> {
     const DEEP: Refusal = Refusal::Invalid("types nested too deeply");
     let (mut local, mut target, mut behind_pointer) = (local, target, behind_pointer);
@@ -312,7 +317,7 @@ fn enums_match(
     pair: Pair<'_>,
     local: &Type<'_>,
     target: &Type<'_>,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<bool, Refusal> {
     if local.size() != target.size() || local.vlen() > target.vlen() {
         return Ok(false);
@@ -338,7 +343,7 @@ fn records_match(
     local: &Type<'_>,
     target: &Type<'_>,
     level: i32,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<bool, Refusal> {
     if local.vlen() > target.vlen() {
         return Ok(false);

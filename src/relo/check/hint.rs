@@ -4,10 +4,18 @@ use super::compat::{essential, skip};
 use super::object::{CoreKind, Relocation};
 use super::spec::Spec;
 use super::target::Target;
-use crate::btf::{Btf, Kind, Member, StrOffset, TypeId};
+use crate::btf::{Btf, Kind, Member, TypeId};
+use std::collections::HashSet;
 
-fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
+/// The longest name, path or line of source that is told whole, in bytes.
+const LONG: usize = 512;
+
+/// Text for people.
+pub(super) fn text(name: &[u8]) -> String {
+    match name.get(..LONG) {
+        Some(first) if name.len() > LONG => format!("{}…", String::from_utf8_lossy(first)),
+        _ => String::from_utf8_lossy(name).into_owned(),
+    }
 }
 
 /// The name that is most like another, if any is much like it.
@@ -131,21 +139,11 @@ pub(super) fn spell(btf: &Btf<'_>, relocation: &Relocation<'_>) -> String {
             None => spelt.push_str(&format!("[{}]", step.index)),
         }
     }
-    spelt
+    text(spelt.as_bytes())
 }
 
 /// Why a relocation finds nothing, and what is there instead, if that is `wanted`: to look through all names takes time.
 pub(super) fn missing(
-    local: &Btf<'_>,
-    relocation: &Relocation<'_>,
-    target: &Target<'_>,
-    wanted: bool,
-) -> (String, Option<String>) {
-    let (reason, instead) = look(local, relocation, target, wanted);
-    (reason, instead.filter(|_| wanted))
-}
-
-fn look(
     local: &Btf<'_>,
     relocation: &Relocation<'_>,
     target: &Target<'_>,
@@ -161,16 +159,15 @@ fn look(
     };
     let candidates = target.candidates(local, relocation.ty);
     let Some(&first) = candidates.first() else {
-        let other = target.any(root.as_bytes());
-        let instead = match other {
+        let instead = || match target.any(root.as_bytes()) {
             Some(other) => Some(type_name(target.btf(other), other.id)),
-            None if !wanted => None,
             None => {
                 let kind = own.kind();
                 let names = target.names(|k| super::compat::same_kind(k, kind));
                 nearest(&root, names).map(|near| format!("{word} {near}"))
             }
         };
+        let instead = wanted.then(instead).flatten();
         return (format!("no {word} {root}"), instead);
     };
     let btf = target.btf(first);
@@ -179,27 +176,52 @@ fn look(
         return ("the access string is damaged".into(), None);
     };
     if kind.is_enumerator() {
-        let wanted = spec.steps.first().and_then(|s| s.name).unwrap_or_default();
-        let wanted = text(essential(wanted));
+        let name = spec.steps.first().and_then(|s| s.name).unwrap_or_default();
+        let name = text(essential(name));
         let id = skip(btf, first.id).unwrap_or_default();
         let names = btf.ty(id).enumerators().map(|e| btf.name(e.name));
-        let near = nearest(&wanted, names);
-        return (format!("{word} {root} has no {wanted}"), near);
+        let near = wanted.then(|| nearest(&name, names)).flatten();
+        return (format!("{word} {root} has no {name}"), near);
     }
     if !kind.is_field() || kind == CoreKind::TypeMatches {
         return (format!("{word} {root} is of another shape"), None);
     }
-    follow(local, &spec, btf, first.id, &root)
+    let (reason, instead) = follow(local, &spec, btf, first.id, &root);
+    let instead = wanted.then(|| instead.find(btf)).flatten();
+    (reason, instead)
+}
+
+/// Where to look for what is there instead.
+enum Instead<'n> {
+    /// The type that is there.
+    Type(TypeId),
+    /// So many elements.
+    Elements(u32),
+    /// A member of this name that went elsewhere, or one of a like name.
+    Member(TypeId, &'n [u8]),
+}
+
+impl Instead<'_> {
+    fn find(self, btf: &Btf<'_>) -> Option<String> {
+        match self {
+            Instead::Type(id) => Some(type_name(btf, id)),
+            Instead::Elements(count) => Some(format!("{count} elements")),
+            Instead::Member(id, name) => moved(btf, id, name).or_else(|| {
+                let names = members(btf, id).into_iter().map(|m| btf.name(m.name));
+                nearest(&text(name), names)
+            }),
+        }
+    }
 }
 
 /// Follows the names as far as they lead.
-fn follow(
+fn follow<'n>(
     local: &Btf<'_>,
-    spec: &Spec<'_>,
+    spec: &Spec<'n>,
     btf: &Btf<'_>,
     root: TypeId,
     shown: &str,
-) -> (String, Option<String>) {
+) -> (String, Instead<'n>) {
     let (mut id, mut shown) = (root, shown.to_owned());
     for (n, step) in spec.steps.iter().enumerate() {
         id = skip(btf, id).unwrap_or_default();
@@ -208,21 +230,18 @@ fn follow(
                 continue;
             }
             let Some(array) = btf.ty(id).array() else {
-                return (format!("{shown} is no array"), Some(type_name(btf, id)));
+                return (format!("{shown} is no array"), Instead::Type(id));
             };
             if step.index >= array.count && array.count > 0 {
-                let has = format!("{} elements", array.count);
-                return (format!("{shown} has no element {}", step.index), Some(has));
+                let has = Instead::Elements(array.count);
+                return (format!("{shown} has no element {}", step.index), has);
             }
             shown.push_str(&format!("[{}]", step.index));
             id = array.element;
             continue;
         };
         let Some(member) = find(btf, id, name) else {
-            let instead = moved(btf, id, name).or_else(|| {
-                let names = names(btf, id);
-                nearest(&text(name), names.into_iter())
-            });
+            let instead = Instead::Member(id, name);
             return (format!("{shown} has no {}", text(name)), instead);
         };
         shown = format!("{shown}.{}", text(name));
@@ -241,19 +260,20 @@ fn follow(
     });
     (
         format!("{shown} is of another kind{own}"),
-        Some(type_name(btf, id)),
+        Instead::Type(id),
     )
 }
 
 /// Members of a record, those of unnamed ones in it too.
 fn members(btf: &Btf<'_>, id: TypeId) -> Vec<Member> {
-    const MOST: usize = 4096;
     let (mut found, mut todo) = (Vec::new(), vec![id]);
+    // Once each: a record may lie in itself, where types come from somebody who means harm.
+    let mut seen = HashSet::new();
     while let Some(id) = todo.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
         for member in btf.ty(id).members() {
-            if found.len() + todo.len() >= MOST {
-                return found;
-            }
             if btf.name(member.name).is_empty() {
                 todo.extend(skip(btf, member.ty).ok());
             } else {
@@ -264,11 +284,6 @@ fn members(btf: &Btf<'_>, id: TypeId) -> Vec<Member> {
     found
 }
 
-fn names<'b>(btf: &Btf<'b>, id: TypeId) -> Vec<&'b [u8]> {
-    let name = |at: StrOffset| btf.name(at);
-    members(btf, id).into_iter().map(|m| name(m.name)).collect()
-}
-
 fn find(btf: &Btf<'_>, id: TypeId, name: &[u8]) -> Option<Member> {
     members(btf, id)
         .into_iter()
@@ -277,8 +292,12 @@ fn find(btf: &Btf<'_>, id: TypeId, name: &[u8]) -> Option<Member> {
 
 /// Where a member went: into a record that is a member itself.
 fn moved(btf: &Btf<'_>, id: TypeId, name: &[u8]) -> Option<String> {
+    let mut seen = HashSet::new();
     members(btf, id).into_iter().find_map(|outer| {
         let inner = skip(btf, outer.ty).ok()?;
+        if !seen.insert(inner) {
+            return None;
+        }
         find(btf, inner, name)?;
         Some(format!("{}.{}", text(btf.name(outer.name)), text(name)))
     })

@@ -11,7 +11,7 @@
 //! let (object, kernel) = (std::fs::read("probe.bpf.o")?, std::fs::read("/sys/kernel/btf/vmlinux")?);
 //! let object = Object::parse(&object)?;
 //! let kernel = Btf::parse(&kernel)?;
-//! for program in check(&object, &Target::new(&kernel)) {
+//! for program in check(&object, &Target::new(&kernel))? {
 //!     println!("{}: {}", program.name, program.verdict.name());
 //!     for finding in program.findings {
 //!         println!("  {}: {}", finding.name, finding.reason);
@@ -22,6 +22,7 @@
 
 mod calc;
 mod compat;
+mod effort;
 mod ext;
 mod finding;
 mod hint;
@@ -33,8 +34,11 @@ mod reach;
 mod spec;
 mod target;
 
-pub use calc::{Resolved, Value, resolve};
+pub use calc::Value;
+pub(super) use calc::resolve;
 pub use compat::{Refusal, essential};
+pub(super) use effort::Effort;
+pub use effort::TooMuch;
 pub use finding::{Finding, Place, Program, Subject, Verdict};
 pub use insn::{Insn, Patched, patch};
 pub use object::{
@@ -61,8 +65,20 @@ pub struct Outcome {
 }
 
 /// Resolves every relocation of an object, those of programs that are not loaded by default last.
-pub fn outcomes(object: &Object<'_>, target: &Target<'_>) -> Vec<Outcome> {
+///
+/// # Errors
+/// There are too many of them, or their types fan out.
+pub fn outcomes(object: &Object<'_>, target: &Target<'_>) -> Result<Vec<Outcome>, TooMuch> {
+    let effort = Effort::new();
+    let found = all_outcomes(object, target, &effort);
+    (!effort.is_spent()).then_some(found).ok_or(TooMuch)
+}
+
+fn all_outcomes(object: &Object<'_>, target: &Target<'_>, effort: &Effort) -> Vec<Outcome> {
     let mut candidates: HashMap<TypeId, Vec<Candidate>> = HashMap::new();
+    // Programs ask for the same field again and again. What it came to once it comes to each time: candidates are taken
+    // out in between, but of those that fit here, which agree, some stay.
+    let mut known: HashMap<(TypeId, CoreKind, &[u8]), Result<Value, Refusal>> = HashMap::new();
     let mut found = Vec::new();
     for optional in [false, true] {
         for (n, function) in object.functions.iter().enumerate() {
@@ -70,11 +86,14 @@ pub fn outcomes(object: &Object<'_>, target: &Target<'_>) -> Vec<Outcome> {
                 continue;
             }
             for (r, relocation) in function.relocations.iter().enumerate() {
-                let of_type = candidates
-                    .entry(relocation.ty)
-                    .or_insert_with(|| target.candidates(&object.btf, relocation.ty));
-                let resolved = resolve(&object.btf, relocation, target, of_type);
-                let value = resolved.map(|resolved| resolved.value);
+                let key = (relocation.ty, relocation.kind, relocation.access);
+                let value = *known.entry(key).or_insert_with(|| {
+                    let of_type = candidates
+                        .entry(relocation.ty)
+                        .or_insert_with(|| target.candidates(&object.btf, relocation.ty));
+                    let resolved = resolve(&object.btf, relocation, target, of_type, effort);
+                    resolved.map(|resolved| resolved.value)
+                });
                 let at = relocation.insn;
                 let insn = function.insns.get(at).copied().unwrap_or_default();
                 let second = function.insns.get(at + 1).copied();
@@ -92,6 +111,11 @@ pub fn outcomes(object: &Object<'_>, target: &Target<'_>) -> Vec<Outcome> {
 }
 
 /// Says of each program of an object whether what it asks of a kernel is there.
-pub fn check(object: &Object<'_>, target: &Target<'_>) -> Vec<Program> {
-    Check::new(object, target).programs()
+///
+/// # Errors
+/// It asks for more than can be looked at.
+pub fn check(object: &Object<'_>, target: &Target<'_>) -> Result<Vec<Program>, TooMuch> {
+    let effort = Effort::new();
+    let programs = Check::new(object, target, &effort).programs();
+    (!effort.is_spent()).then_some(programs).ok_or(TooMuch)
 }

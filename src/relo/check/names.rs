@@ -1,6 +1,7 @@
 //! What programs name of a kernel beside its types: what they attach to, kfuncs, variables, callbacks.
 
 use super::compat::{Budget, MAX_DEPTH, Pair, essential, size, skip, types_are_compat};
+use super::effort::Effort;
 use super::hint;
 use super::object::{Extern, ExternKind, Function, Object, StructOps};
 use super::reach::Presence;
@@ -39,7 +40,11 @@ fn attach_of(section: &str) -> Option<(Attach, Option<&str>)> {
 }
 
 /// What a program attaches to, where that is amiss.
-pub(super) fn attach(function: &Function<'_>, target: &Target<'_>) -> Option<Finding> {
+pub(super) fn attach(
+    function: &Function<'_>,
+    target: &Target<'_>,
+    effort: &Effort,
+) -> Option<Finding> {
     let (attach, named) = attach_of(function.section)?;
     let finding = |verdict, reason: String, instead| Finding {
         verdict,
@@ -87,7 +92,8 @@ pub(super) fn attach(function: &Function<'_>, target: &Target<'_>) -> Option<Fin
         Attach::Prefixed(..) => "LSM hook",
         _ => "function",
     };
-    let mut near = hint::nearest(&full, target.names(|k| k == kind));
+    let near = || hint::nearest(&full, target.names(|k| k == kind));
+    let mut near = effort.hint().then(near).flatten();
     if let Some(near) = &mut near
         && let Some(rest) = near.strip_prefix(prefix)
     {
@@ -110,6 +116,7 @@ pub(super) fn presence(
     object: &Object<'_>,
     named: &Extern<'_>,
     target: &Target<'_>,
+    effort: &Effort,
 ) -> (Presence, Option<Finding>) {
     let finding = |verdict, subject, reason: String, instead| Finding {
         verdict,
@@ -145,7 +152,8 @@ pub(super) fn presence(
     };
     let Some(found) = target.find(name, kind) else {
         if target.is_whole() {
-            let near = hint::nearest(named.name, target.names(|k| k == kind));
+            let near = || hint::nearest(named.name, target.names(|k| k == kind));
+            let near = effort.hint().then(near).flatten();
             let reason = format!("no {what} of that name in the kernel or its modules");
             let missing = finding(Verdict::Fails, subject, reason, near);
             return (Presence::Absent, (!named.is_weak).then_some(missing));
@@ -165,7 +173,8 @@ pub(super) fn presence(
         local: &object.btf,
         target: btf,
     };
-    let fits = types_are_compat(pair, local, theirs, MAX_DEPTH, &mut Budget::new()) == Ok(true);
+    let fits =
+        types_are_compat(pair, local, theirs, MAX_DEPTH, &mut Budget::new(effort)) == Ok(true);
     if !fits {
         let reason = match kind {
             Kind::Func => "the kernel's function has other parameters",
@@ -195,6 +204,7 @@ pub(super) fn struct_ops(
     object: &Object<'_>,
     map: &StructOps<'_>,
     target: &Target<'_>,
+    effort: &Effort,
 ) -> Option<Finding> {
     let local = object.btf.ty(map.ty);
     let name = object.btf.name(local.name());
@@ -228,7 +238,8 @@ pub(super) fn struct_ops(
         let all = target.names(|k| k == Kind::Struct);
         let prefix = &b"bpf_struct_ops_"[..];
         let near = all.filter(|n| n.starts_with(prefix));
-        let near = hint::nearest(&String::from_utf8_lossy(&value), near);
+        let near = || hint::nearest(&String::from_utf8_lossy(&value), near);
+        let near = effort.hint().then(near).flatten();
         let near = near.and_then(|near| Some(near.strip_prefix("bpf_struct_ops_")?.to_owned()));
         return match of_modules && !target.is_whole() {
             true => finding(
@@ -250,6 +261,9 @@ pub(super) fn struct_ops(
         return finding(Verdict::Fails, shown, reason, None);
     };
     for (n, member) in local.members().enumerate() {
+        if !effort.take(1 + map.callbacks.len() + btf.ty(theirs).members().len()) {
+            break;
+        }
         let member_name = object.btf.name(member.name);
         let from = member.bit_offset as usize / 8;
         let own_size = size(&object.btf, 8, member.ty).unwrap_or(0);

@@ -1,53 +1,73 @@
 //! Whether what each program asks of a kernel is there, and if not, whether it can be reached.
 
+use super::effort::FINDING;
 use super::finding::{Finding, Place, Program, Subject, Verdict};
 use super::insn::{CALL, Patched};
 use super::object::{ExternKind, Object, Reference, Relocation, StructOps};
 use super::reach::{Place as At, Presence, World, reached};
-use super::{Refusal, Resolved, Target, hint, names, outcomes, resolve};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use super::{Effort, Refusal, Target, Value, all_outcomes, hint, names};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub(super) struct Check<'a, 'd> {
     object: &'a Object<'d>,
     target: &'a Target<'a>,
     /// What is wrong, by function and relocation.
     refused: Vec<(At, usize, Refusal)>,
-    poisoned: HashMap<At, Vec<usize>>,
+    poisoned: BTreeMap<At, Vec<(usize, Value)>>,
     patched: HashMap<At, Patched>,
     externs: Vec<(Presence, Option<Finding>)>,
+    /// Where each extern is first named in each function.
+    uses: Vec<BTreeMap<usize, usize>>,
     struct_ops: Vec<Option<Finding>>,
+    effort: &'a Effort,
 }
 
 impl<'a, 'd> Check<'a, 'd> {
-    pub(super) fn new(object: &'a Object<'d>, target: &'a Target<'a>) -> Check<'a, 'd> {
+    pub(super) fn new(
+        object: &'a Object<'d>,
+        target: &'a Target<'a>,
+        effort: &'a Effort,
+    ) -> Check<'a, 'd> {
         let externs = object.externs.iter();
         let maps = object.struct_ops.iter();
+        let mut uses = vec![BTreeMap::new(); object.externs.len()];
+        for (function, at, reference) in references(object) {
+            if let Reference::Extern(n) = reference
+                && let Some(uses) = uses.get_mut(*n)
+            {
+                let first = uses.entry(function).or_insert(at);
+                *first = at.min(*first);
+            }
+        }
         let mut check = Check {
             object,
             target,
             refused: Vec::new(),
-            poisoned: HashMap::new(),
+            poisoned: BTreeMap::new(),
             patched: HashMap::new(),
             externs: externs
-                .map(|e| names::presence(object, e, target))
+                .map(|e| names::presence(object, e, target, effort))
                 .collect(),
+            uses,
             struct_ops: maps
-                .map(|map| names::struct_ops(object, map, target))
+                .map(|map| names::struct_ops(object, map, target, effort))
                 .collect(),
+            effort,
         };
-        for outcome in outcomes(object, target) {
+        for outcome in all_outcomes(object, target, effort) {
             let (function, relocation) = (outcome.function, outcome.relocation);
             let at = object.functions[function].relocations[relocation].insn;
             let place = (function, at);
-            match outcome.patched {
-                Ok(Patched::Poison) => {
-                    check.poisoned.entry(place).or_default().push(relocation);
+            match (outcome.patched, outcome.value) {
+                (Ok(Patched::Poison), Ok(value)) => {
+                    let missing = check.poisoned.entry(place).or_default();
+                    missing.push((relocation, value));
                     check.patched.insert(place, Patched::Poison);
                 }
-                Ok(patched) => {
+                (Ok(patched), _) => {
                     check.patched.entry(place).or_insert(patched);
                 }
-                Err(refusal) => check.refused.push((place, relocation, refusal)),
+                (Err(refusal), _) => check.refused.push((place, relocation, refusal)),
             }
         }
         check
@@ -56,6 +76,7 @@ impl<'a, 'd> Check<'a, 'd> {
     pub(super) fn programs(&self) -> Vec<Program> {
         let programs = self.object.functions.iter().enumerate();
         let programs = programs.filter(|(_, f)| f.is_program);
+        let programs = programs.take_while(|_| !self.effort.is_spent());
         programs.map(|(n, _)| self.program(n)).collect()
     }
 
@@ -65,8 +86,11 @@ impl<'a, 'd> Check<'a, 'd> {
         let mut next = 0;
         while let Some(&part) = parts.get(next) {
             next += 1;
-            let references = self.object.functions[part].references.values();
-            for reference in references {
+            let references = &self.object.functions[part].references;
+            if !self.effort.take(1 + references.len()) {
+                break;
+            }
+            for reference in references.values() {
                 if let Reference::Function(callee) = reference
                     && seen.insert(*callee)
                 {
@@ -92,7 +116,7 @@ impl<'a, 'd> Check<'a, 'd> {
                 place: None,
             });
         } else {
-            findings.extend(names::attach(function, self.target));
+            findings.extend(names::attach(function, self.target, self.effort));
             findings.extend(self.callbacks(n));
             findings.extend(self.named(&parts));
             findings.extend(self.refusals(n));
@@ -113,6 +137,7 @@ impl<'a, 'd> Check<'a, 'd> {
     fn callbacks(&self, program: usize) -> Vec<Finding> {
         let maps = self.object.struct_ops.iter().zip(&self.struct_ops);
         let concerns = |map: &StructOps<'_>| {
+            self.effort.take(1 + map.callbacks.len());
             let is_set = map.callbacks.iter().any(|(_, f)| *f == program);
             is_set || (map.callbacks.is_empty() && !map.is_optional)
         };
@@ -128,26 +153,20 @@ impl<'a, 'd> Check<'a, 'd> {
         let mut found = Vec::new();
         for (n, (_, finding)) in self.externs.iter().enumerate() {
             let Some(finding) = finding else { continue };
-            let is = |r: &Reference| *r == Reference::Extern(n);
-            let place = |part: usize| {
-                let references = &self.object.functions[part].references;
-                let first = references
-                    .iter()
-                    .filter(|(_, r)| is(r))
-                    .map(|(at, _)| *at)
-                    .min();
-                first.map(|at| self.place((part, at)))
+            let Some(uses) = self.uses.get(n).filter(|_| self.effort.take(parts.len())) else {
+                break;
             };
-            let own = parts.iter().find_map(|&part| place(part));
-            let all = || (0..self.object.functions.len()).find_map(place);
-            let place = match finding.verdict {
-                Verdict::Fails => own.or_else(all),
+            let own = parts.iter().find_map(|part| uses.get_key_value(part));
+            let used = match finding.verdict {
+                Verdict::Fails => own.or_else(|| uses.first_key_value()),
                 _ if own.is_none() => continue,
                 _ => own,
             };
-            let mut finding = finding.clone();
-            finding.place = place;
-            found.push(finding);
+            let place = used.map(|(function, at)| self.place((*function, *at)));
+            found.extend(self.keep(|| Finding {
+                place,
+                ..finding.clone()
+            }));
         }
         found
     }
@@ -165,12 +184,14 @@ impl<'a, 'd> Check<'a, 'd> {
             instead: None,
             place: Some(self.place(*place)),
         };
-        refused.map(finding).collect()
+        self.effort.take(self.refused.len());
+        refused
+            .map_while(|refused| self.keep(|| finding(refused)))
+            .collect()
     }
 
     /// Poisoned instructions: whether the program can reach them.
     fn poison(&self, program: usize, parts: &[usize]) -> Vec<Finding> {
-        let is_part = |place: &At| parts.contains(&place.0);
         let calls = parts.iter().flat_map(|&part| {
             let references = self.object.functions[part].references.iter();
             references.filter_map(move |(at, r)| match r {
@@ -191,9 +212,10 @@ impl<'a, 'd> Check<'a, 'd> {
         };
         let mut weak: Vec<(At, usize)> = calls.filter(|(at, n)| lacks(*n) && is_call(at)).collect();
         weak.sort_unstable();
-        let mut places: Vec<At> = self.poisoned.keys().copied().filter(is_part).collect();
-        places.sort_unstable();
-        if places.is_empty() && weak.is_empty() {
+        let of_part = |part: &usize| self.poisoned.range((*part, 0)..=(*part, usize::MAX));
+        let mut poisoned: Vec<_> = parts.iter().flat_map(of_part).collect();
+        poisoned.sort_unstable_by_key(|(place, _)| **place);
+        if poisoned.is_empty() && weak.is_empty() {
             return Vec::new();
         }
         // What a module may or may not bring: as if none did, and as if one did.
@@ -215,6 +237,7 @@ impl<'a, 'd> Check<'a, 'd> {
                 object: self.object,
                 patched: &self.patched,
                 externs,
+                effort: self.effort,
             };
             reached(&world, program, &parts[1..])
         };
@@ -228,14 +251,14 @@ impl<'a, 'd> Check<'a, 'd> {
             set.as_ref().is_none_or(|set| set.contains(place))
         };
         let mut found = Vec::new();
-        for place in places {
+        for (&place, relocations) in poisoned {
             let verdict = match (hits(&without, &place), hits(&with, &place)) {
                 (true, true) => Verdict::Fails,
                 (false, false) => Verdict::Guarded,
                 _ => Verdict::Unknown,
             };
-            for &relocation in self.poisoned.get(&place).into_iter().flatten() {
-                found.push(self.missing(place, relocation, verdict));
+            for (relocation, value) in relocations {
+                found.extend(self.keep(|| self.missing(place, *relocation, value, verdict)));
             }
         }
         for (place, n) in weak {
@@ -263,30 +286,29 @@ impl<'a, 'd> Check<'a, 'd> {
         found
     }
 
+    /// A finding, if there is room for one more.
+    fn keep(&self, finding: impl FnOnce() -> Finding) -> Option<Finding> {
+        self.effort.take(FINDING).then(finding)
+    }
+
     fn relocation(&self, place: At, relocation: usize) -> &Relocation<'d> {
         &self.object.functions[place.0].relocations[relocation]
     }
 
-    fn missing(&self, place: At, relocation: usize, verdict: Verdict) -> Finding {
+    fn missing(&self, place: At, relocation: usize, value: &Value, verdict: Verdict) -> Finding {
         let relocation = self.relocation(place, relocation);
-        let (local, target) = (&self.object.btf, self.target);
-        let mut candidates = target.candidates(local, relocation.ty);
-        let resolved = resolve(local, relocation, target, &mut candidates);
-        let (reason, instead) = match resolved {
-            // It is there, but of a size that the access cannot take.
-            Ok(Resolved {
-                value,
-                found: Some(_),
-                ..
-            }) => (
-                format!(
-                    "it is {} bytes wide, {} in the program, and not both unsigned",
-                    value.new_size, value.original_size
-                ),
-                Some(format!("{} bytes", value.new_size)),
-            ),
+        let local = &self.object.btf;
+        let (reason, instead) = if value.poison {
             // Nobody looks for what is not missed.
-            _ => hint::missing(local, relocation, target, verdict != Verdict::Guarded),
+            let wanted = verdict != Verdict::Guarded && self.effort.hint();
+            hint::missing(local, relocation, self.target, wanted)
+        } else {
+            // It is there, but of a size that the access cannot take.
+            let reason = format!(
+                "it is {} bytes wide, {} in the program, and not both unsigned",
+                value.new_size, value.original_size
+            );
+            (reason, Some(format!("{} bytes", value.new_size)))
         };
         Finding {
             verdict,
@@ -301,14 +323,22 @@ impl<'a, 'd> Check<'a, 'd> {
     fn place(&self, (function, insn): At) -> Place {
         let function = &self.object.functions[function];
         let line = function.line(insn);
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Place {
-            function: function.name.to_owned(),
+            function: hint::text(function.name.as_bytes()),
             insn,
-            source: line.map(|line| (text(line.file), line.line)),
-            text: line.map_or(String::new(), |line| text(line.text).trim().to_owned()),
+            source: line.map(|line| (hint::text(line.file), line.line)),
+            text: line.map_or(String::new(), |line| hint::text(line.text.trim_ascii())),
         }
     }
+}
+
+/// Every reference of an object: its function, where in it, and what it refers to.
+fn references<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, usize, &'o Reference)> {
+    let functions = object.functions.iter().enumerate();
+    functions.flat_map(|(n, function)| {
+        let references = function.references.iter();
+        references.map(move |(at, reference)| (n, *at, reference))
+    })
 }
 
 fn subject(relocation: &Relocation<'_>) -> Subject {

@@ -6,6 +6,7 @@
 
 mod domain;
 
+use super::effort::Effort;
 use super::insn::{ALU, ALU64, CALL, EXIT, Insn, JMP, JMP32, LD, LD_IMM64, LDX, Patched, ST, STX};
 use super::object::{Object, Reference};
 use domain::Known::{self, Anything, NonZero, Number, Other};
@@ -30,6 +31,7 @@ pub(super) struct World<'a, 'd> {
     pub patched: &'a HashMap<(usize, usize), Patched>,
     /// By index of the extern.
     pub externs: &'a [Presence],
+    pub effort: &'a Effort,
 }
 
 /// A poisoned instruction: its function, and where in it.
@@ -120,8 +122,9 @@ impl Walk<'_, '_, '_> {
         let mut state = self.frame(function).at.get(&at)?.clone();
         let first = at;
         loop {
-            self.steps += 1 + state.slots.len() / 8;
-            if self.steps > MAX_STEPS {
+            let cost = 1 + state.slots.len() / 8;
+            self.steps += cost;
+            if self.steps > MAX_STEPS || !world.effort.take(2 * cost) {
                 return None;
             }
             if at != first && self.frame(function).leaders.contains(&at) {

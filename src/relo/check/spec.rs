@@ -4,6 +4,7 @@ use super::compat::{
     Budget, MAX_DEPTH, Pair, Refusal, essential, fields_are_compat, size, skip, types_are_compat,
     types_match,
 };
+use super::effort::Effort;
 use super::object::CoreKind;
 use crate::btf::{Array, Btf, TypeId};
 
@@ -157,9 +158,10 @@ impl<'b> Spec<'b> {
         local: &Btf<'_>,
         target: &'t Btf<'t>,
         root: TypeId,
+        effort: &Effort,
     ) -> Result<Option<Spec<'t>>, Refusal> {
         let pair = Pair { local, target };
-        let mut budget = Budget::new();
+        let mut budget = Budget::new(effort);
         let mut found = Spec {
             root,
             steps: Vec::new(),
@@ -252,7 +254,7 @@ fn find_member<'t>(
     target: &'t Btf<'t>,
     root: TypeId,
     found: &mut Spec<'t>,
-    budget: &mut Budget,
+    budget: &mut Budget<'_>,
 ) -> Result<Option<TypeId>, Refusal> {
     let Some(own) = local.ty(step.ty).members().nth(step.index as usize) else {
         return Ok(None);

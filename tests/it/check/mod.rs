@@ -7,6 +7,7 @@ mod docs;
 mod minimized;
 mod reach;
 mod resolve;
+mod too_much;
 
 use crate::support::cc;
 use crate::support::refbtf::elf_section;
@@ -65,7 +66,7 @@ pub fn programs(kernel_source: &str, source: &str) -> BTreeMap<String, Program> 
             false,
         );
         let object = Object::parse(&object).unwrap_or_else(|e| panic!("{clang}: {e}"));
-        let said = check(&object, &target).into_iter();
+        let said = check(&object, &target).unwrap().into_iter();
         said.map(|p| (p.name.clone(), p))
             .collect::<BTreeMap<_, _>>()
     });

@@ -50,7 +50,7 @@ fn with_all_modules_known_nothing_is_elsewhere() {
     let object = compile("clang-19", folder.path(), "program", &source, false);
     let object = Object::parse(&object).unwrap();
     let of = |target: &Target<'_>| {
-        let all = check(&object, target);
+        let all = check(&object, target).unwrap();
         all.into_iter()
             .find(|p| p.name == "by_call")
             .unwrap()
@@ -247,7 +247,7 @@ fn an_object_of_the_other_byte_order_fails() {
     for (big, want) in [(false, Verdict::Resolves), (true, Verdict::Fails)] {
         let object = compile("clang-19", folder.path(), "program", &source, big);
         let object = Object::parse(&object).unwrap();
-        let said = check(&object, &Target::new(&kernel));
+        let said = check(&object, &Target::new(&kernel)).unwrap();
         assert_eq!(said[0].verdict, want, "{:?}", said[0]);
     }
 }

@@ -11,7 +11,7 @@ use crate::relo::check::insn::{CALL, INSN, Insn};
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, Rel, SectionHeader, SectionTable, Sym, SymbolTable};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 type Elf = elf::FileHeader64<Endianness>;
 
@@ -19,8 +19,11 @@ type Elf = elf::FileHeader64<Endianness>;
 const R_BPF_64_64: u32 = 1;
 const R_BPF_64_32: u32 = 10;
 
-/// Most instructions that an object may have: the kernel takes a million a program.
+/// Most instructions that an object may have: the kernel takes a million a program. No more ELF relocations either, and
+/// members of maps of callbacks.
 const MAX_INSNS: usize = 4 << 20;
+/// The longest name of a symbol or section, in bytes; the kernel's are of at most 512.
+const MAX_NAME: usize = 2048;
 
 struct File<'d> {
     bytes: &'d [u8],
@@ -55,6 +58,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Object<'_>, ObjectError> {
 
 impl<'d> File<'d> {
     fn read(&self) -> Result<Object<'d>, ObjectError> {
+        self.no_long_names()?;
         let big = self.endian == Endianness::Big;
         let btf = Btf::parse(self.section(".BTF")?.ok_or(ObjectError::NoBtf)?)?;
         let mut functions = self.functions(big)?;
@@ -75,6 +79,22 @@ impl<'d> File<'d> {
             externs,
             struct_ops,
         })
+    }
+
+    /// Names end soon: a file can name its last byte from a million places.
+    fn no_long_names(&self) -> Result<(), ObjectError> {
+        for section in self.sections.iter() {
+            if section.sh_type(self.endian) != elf::SHT_STRTAB {
+                continue;
+            }
+            let data = section.data(self.endian, self.bytes).map_err(bad)?;
+            if data.split(|b| *b == 0).any(|name| name.len() > MAX_NAME) {
+                return Err(ObjectError::Elf(format!(
+                    "a name of more than {MAX_NAME} bytes"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn name_of(
@@ -211,11 +231,7 @@ impl<'d> File<'d> {
         functions: &mut [Function<'d>],
         extern_of: &HashMap<usize, usize>,
     ) -> Result<(), ObjectError> {
-        let places: HashMap<(usize, usize), usize> = functions
-            .iter()
-            .enumerate()
-            .map(|(n, f)| ((f.section_index, f.start), n))
-            .collect();
+        let places = places(functions);
         let mut by_symbol: HashMap<usize, HashMap<usize, Rela>> = HashMap::new();
         for (section, relocation) in self.elf_relocations()? {
             by_symbol
@@ -281,12 +297,16 @@ impl<'d> File<'d> {
 
     /// ELF relocations: of which section, where in it, to which symbol.
     fn elf_relocations(&self) -> Result<Vec<(usize, Rela)>, ObjectError> {
-        let mut all = Vec::new();
+        let (mut all, mut looked) = (Vec::new(), 0usize);
         for section in self.sections.iter() {
             let Some((relocations, _)) = section.rel(self.endian, self.bytes).map_err(bad)? else {
                 continue;
             };
             let of = section.sh_info(self.endian) as usize;
+            if relocations.len() > MAX_INSNS.saturating_sub(looked) {
+                return Err(ObjectError::Elf("there are too many relocations".into()));
+            }
+            looked += relocations.len();
             for relocation in relocations {
                 let kind = relocation.r_type(self.endian);
                 if ![R_BPF_64_64, R_BPF_64_32].contains(&kind.0) {
@@ -303,15 +323,15 @@ impl<'d> File<'d> {
     fn lines(&self, btf: &Btf<'d>, ext: &ext::Ext<'d>, functions: &mut [Function<'d>]) {
         let places = Places::new(functions);
         for block in &ext.lines {
-            let section = btf.name(StrOffset(block.section));
+            let section = string(btf, block.section);
             for [offset, file, text, place] in block.records::<4>() {
                 let at = offset as usize / INSN;
                 if let Some(function) = places.find(functions, section, at) {
                     function.lines.push(Line {
                         insn: at - function.start,
-                        file: btf.name(StrOffset(file)),
+                        file: string(btf, file),
                         line: place >> 10,
-                        text: btf.name(StrOffset(text)),
+                        text: string(btf, text),
                     });
                 }
             }
@@ -329,7 +349,7 @@ impl<'d> File<'d> {
     ) -> Result<(), ObjectError> {
         let places = Places::new(functions);
         for block in &ext.relocations {
-            let section = btf.name(StrOffset(block.section));
+            let section = string(btf, block.section);
             let err = |at: u32, what| ObjectError::Section {
                 section: String::from_utf8_lossy(section).into_owned(),
                 at: at.into(),
@@ -356,7 +376,7 @@ impl<'d> File<'d> {
                     insn: at - function.start,
                     kind,
                     ty: TypeId(ty),
-                    access: btf.name(StrOffset(access)),
+                    access: string(btf, access),
                 });
             }
         }
@@ -369,17 +389,28 @@ impl<'d> File<'d> {
         functions: &[Function<'d>],
     ) -> Result<Vec<StructOps<'d>>, ObjectError> {
         let mut maps = Vec::new();
-        let relocations = self.elf_relocations()?;
+        let relocations: HashMap<(usize, usize), usize> = self
+            .elf_relocations()?
+            .iter()
+            .map(|(of, r)| ((*of, r.at), r.symbol))
+            .collect();
+        let places = places(functions);
+        let (mut seen, mut looked) = (HashSet::new(), 0usize);
         for datasec in btf.types().filter(|ty| ty.kind() == Kind::Datasec) {
             let full = btf.name(datasec.name());
             let name = full.strip_prefix(b"?").unwrap_or(full);
-            if ![&b".struct_ops"[..], b".struct_ops.link"].contains(&name) {
+            let is_of_maps = [&b".struct_ops"[..], b".struct_ops.link"].contains(&name);
+            if !is_of_maps || !seen.insert(full) {
                 continue;
             }
             let Some((index, section)) = self.sections.section_by_name(self.endian, full) else {
                 continue;
             };
             let data = section.data(self.endian, self.bytes).map_err(bad)?;
+            let vars = datasec.section_vars().map(|var| btf.ty(var.ty));
+            let vars: HashMap<&[u8], TypeId> = vars
+                .map(|var| (btf.name(var.name()), var.target()))
+                .collect();
             for symbol in self.symbols.iter() {
                 let at = symbol.st_value(self.endian) as usize;
                 let name = self.symbol_name(symbol)?;
@@ -388,34 +419,37 @@ impl<'d> File<'d> {
                 {
                     continue;
                 }
-                let mut vars = datasec.section_vars();
-                let var = vars.find(|var| btf.name(btf.ty(var.ty).name()) == name.as_bytes());
-                let Some(var) = var else { continue };
-                let ty = skip(btf, btf.ty(var.ty).target()).unwrap_or_default();
-                let size = btf.ty(ty).size() as usize;
-                let Some(bytes) = data.get(at..at.saturating_add(size)) else {
-                    return Err(ObjectError::Section {
-                        section: String::from_utf8_lossy(full).into_owned(),
-                        at: at as u64,
-                        what: "a variable lies outside",
-                    });
+                let Some(ty) = vars.get(name.as_bytes()) else {
+                    continue;
                 };
+                let ty = skip(btf, *ty).unwrap_or_default();
+                let size = btf.ty(ty).size() as usize;
+                let err = |what| ObjectError::Section {
+                    section: String::from_utf8_lossy(full).into_owned(),
+                    at: at as u64,
+                    what,
+                };
+                let bytes = data.get(at..at.saturating_add(size));
+                let bytes = bytes.ok_or(err("a variable lies outside"))?;
+                let members = btf.ty(ty).members();
+                looked = looked.saturating_add(members.len());
+                if looked > MAX_INSNS {
+                    return Err(err("there are more callbacks than any kernel takes"));
+                }
                 let mut callbacks = Vec::new();
-                for (n, member) in btf.ty(ty).members().enumerate() {
+                for (n, member) in members.enumerate() {
                     let place = at.saturating_add(member.bit_offset as usize / 8);
-                    let mut of = relocations
-                        .iter()
-                        .filter(|(of, r)| *of == index.0 && r.at == place);
-                    let Some((_, r)) = of.next() else { continue };
+                    let Some(symbol) = relocations.get(&(index.0, place)) else {
+                        continue;
+                    };
                     let to = self
                         .symbols
-                        .symbol(object::SymbolIndex(r.symbol))
+                        .symbol(object::SymbolIndex(*symbol))
                         .map_err(bad)?;
                     let section = usize::from(to.st_shndx(self.endian).0);
                     let start = (to.st_value(self.endian) / INSN as u64) as usize;
-                    let is = |f: &Function<'_>| f.section_index == section && f.start == start;
-                    if let Some(function) = functions.iter().position(is) {
-                        callbacks.push((n as u32, function));
+                    if let Some(function) = places.get(&(section, start)) {
+                        callbacks.push((n as u32, *function));
                     }
                 }
                 maps.push(StructOps {
@@ -431,10 +465,25 @@ impl<'d> File<'d> {
     }
 }
 
+/// A string that `.BTF.ext` names, cut where names would end: what is longer is none.
+fn string<'d>(btf: &Btf<'d>, at: u32) -> &'d [u8] {
+    let tail = btf.name_tail(StrOffset(at));
+    let tail = tail.get(..MAX_NAME).unwrap_or(tail);
+    tail.split(|b| *b == 0).next().unwrap_or_default()
+}
+
 #[derive(Clone, Copy)]
 struct Rela {
     at: usize,
     symbol: usize,
+}
+
+/// Functions by index of the section, and where in it they begin.
+fn places(functions: &[Function<'_>]) -> HashMap<(usize, usize), usize> {
+    let functions = functions.iter().enumerate();
+    functions
+        .map(|(n, f)| ((f.section_index, f.start), n))
+        .collect()
 }
 
 /// Functions by section, whether that is an optional one, and place.

@@ -135,7 +135,7 @@ fn key(outcome: &Outcome) -> Key {
 fn our_answers(built: &Built, target: &check::Target<'_>) -> BTreeMap<Key, Vec<Answer>> {
     let object = check::Object::parse(&built.elf).unwrap_or_else(|e| panic!("{}: {e}", built.name));
     let mut answers: BTreeMap<Key, Vec<Answer>> = BTreeMap::new();
-    for outcome in check::outcomes(&object, target) {
+    for outcome in check::outcomes(&object, target).unwrap() {
         let function = &object.functions[outcome.function];
         let relocation = &function.relocations[outcome.relocation];
         let wide = function.insns[relocation.insn].code == WIDE;

@@ -116,7 +116,7 @@ fn the_kernel_meets_poison_in_programs_that_fail_and_in_no_others() {
     let seen = cc::in_parallel(&suite().collect::<Vec<_>>(), |built| {
         let object = check::Object::parse(&built.elf).unwrap();
         let mut seen = Vec::new();
-        for program in check::check(&object, &target) {
+        for program in check::check(&object, &target).unwrap() {
             let load = with_file(built, |file| {
                 load::load(file, Path::new(RUNNING), Some(&program.name))
             });

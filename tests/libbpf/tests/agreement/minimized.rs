@@ -39,7 +39,7 @@ fn libbpf_reads_what_minimize_leaves_and_resolves_everything_the_same() {
         for built in fitting {
             let name = format!("{} on {}", built.name, kernel.name);
             let object = check::Object::parse(&built.elf).unwrap();
-            let small = minimize::minimize(&target, [&object]);
+            let small = minimize::minimize(&target, [&object]).unwrap();
             let small = Btf::new(&small, None).unwrap_or_else(|e| panic!("{name}: {e:#}"));
             assert!(
                 small.types() < full.types() / 50,
