@@ -323,7 +323,8 @@ impl Defs {
                 }
             };
             let tail = btf.name_tail(ty.name());
-            if ty.name().is_none() || tail.first() == Some(&0) {
+            // Nor is one a name that lies outside the strings, as long as that is not checked.
+            if ty.name().is_none() || tail.first().is_none_or(|b| *b == 0) {
                 return self.unnamed(btf, &ty, class, &mut unnamed_enums);
             }
             let (slot, hash) = self.define(btf, &ty, tail, class);

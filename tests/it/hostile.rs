@@ -13,10 +13,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::btfgen::{Graph, Kind};
 use crate::support::btfwrite::{Form, encode};
 use crate::support::compile::{Target, check};
 use crate::support::dump::{header, in_halves};
 use crate::support::hostile::{self, Case, Want};
+use btfleet::btf::{Btf, TypeId};
 
 /// Of what it allocates: the text of a build for tests is none of the input's doing.
 const MEMORY_KIB: u32 = 256 * 1024;
@@ -360,4 +362,31 @@ fn every_word_set_to_an_extreme_is_an_error_or_a_header_that_compiles() {
         }
     }
     spoil(blobs);
+}
+
+/// A second thread looks whether names lie in the strings: until it has, what is made of them must come to an end.
+#[test]
+fn names_outside_the_strings_do_no_harm_before_they_are_found() {
+    let mut graph = Graph::default();
+    let int = graph.int("int", 4, 1);
+    let declared = graph.add("outside", Kind::Fwd { union: false });
+    let proto = graph.proto(int, &[("a", declared)]);
+    let to = graph.ptr(proto);
+    graph.record("outside", 8, &[("f", to, 0)]);
+    let mut blob = encode(&graph, &Form::default());
+    let name = {
+        let btf = Btf::parse(&blob).unwrap();
+        btf.ty(TypeId(declared)).name().0.to_le_bytes()
+    };
+    let places = (24..blob.len() - 4).step_by(4);
+    let places: Vec<usize> = places.filter(|at| blob[*at..*at + 4] == name).collect();
+    // A record and what declares it, under one name that is none.
+    for at in &places {
+        blob[*at..*at + 4].copy_from_slice(&0xff_ff00u32.to_le_bytes());
+    }
+    assert_eq!(places.len(), 2);
+    let btf = Btf::unchecked(&blob).unwrap();
+    let _ = btfleet::dump::header(&btf);
+    let error = btf.check().unwrap_err().to_string();
+    assert!(error.contains("lies outside the strings"), "{error}");
 }

@@ -35,6 +35,9 @@ fn seeds() -> BTreeMap<String, Vec<u8>> {
         let mut rng = Rng(seed);
         let mut bytes = vec![seed as u8 % 16, seed as u8];
         bytes.extend((0..64 + rng.below(600)).map(|_| rng.next() as u8));
+        // Of every few types, from one of the first on.
+        let some = [&[seed as u8 * 3, seed as u8 % 5][..], &bytes].concat();
+        seeds.insert(format!("some/{seed}"), some);
         seeds.insert(format!("print/{seed}"), bytes);
     }
     // Two kernels that share names: the same in another order, and one with a few types more or fewer.
@@ -72,7 +75,7 @@ fn fewer_end(graph: &Graph) -> u32 {
 }
 
 /// What is made here; other seeds are what clang made, and finds.
-const DIRS: [&str; 3] = ["btf", "print", "diff"];
+const DIRS: [&str; 4] = ["btf", "print", "some", "diff"];
 
 /// The seeds of `check`, by name: what clang made, and what the fuzzer found before it was mended.
 pub fn objects() -> Vec<(String, Vec<u8>)> {

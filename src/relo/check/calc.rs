@@ -66,6 +66,8 @@ pub(in crate::relo) fn resolve<'t>(
     candidates: &mut Vec<Candidate>,
     effort: &Effort,
 ) -> Result<Resolved<'t>, Refusal> {
+    // A kernel's types of one name are few; and they are kept.
+    effort.take(8 * candidates.len());
     let (kind, id) = (relocation.kind, relocation.ty);
     // Whatever is wrong with the access string, libbpf calls it EINVAL.
     let own = Spec::parse(local, kind, id, relocation.access).map_err(|refusal| match refusal {

@@ -86,6 +86,9 @@ fn all_outcomes(object: &Object<'_>, target: &Target<'_>, effort: &Effort) -> Ve
                 continue;
             }
             for (r, relocation) in function.relocations.iter().enumerate() {
+                if effort.is_spent() {
+                    return found;
+                }
                 let key = (relocation.ty, relocation.kind, relocation.access);
                 let value = *known.entry(key).or_insert_with(|| {
                     let of_type = candidates

@@ -218,6 +218,7 @@ impl<'a, 'd> Check<'a, 'd> {
         if poisoned.is_empty() && weak.is_empty() {
             return Vec::new();
         }
+        self.effort.take(self.externs.len());
         // What a module may or may not bring: as if none did, and as if one did.
         let world = |unknown: Presence| {
             let presence = self.externs.iter().zip(&self.object.externs);
@@ -269,7 +270,7 @@ impl<'a, 'd> Check<'a, 'd> {
                 (true, false) => Verdict::Unknown,
             };
             let named = &self.object.externs[n];
-            found.push(Finding {
+            let finding = || Finding {
                 verdict,
                 subject: Subject::Kfunc,
                 name: named.name.to_owned(),
@@ -281,7 +282,8 @@ impl<'a, 'd> Check<'a, 'd> {
                 },
                 instead: None,
                 place: Some(self.place(place)),
-            });
+            };
+            found.extend(self.keep(finding));
         }
         found
     }

@@ -162,6 +162,7 @@ impl<'b> Spec<'b> {
     ) -> Result<Option<Spec<'t>>, Refusal> {
         let pair = Pair { local, target };
         let mut budget = Budget::new(effort);
+        budget.take()?;
         let mut found = Spec {
             root,
             steps: Vec::new(),
