@@ -10,8 +10,13 @@ const NAME: usize = 1024;
 /// A name, cut at [`NAME`] bytes: a hostile BTF can have half a million names of megabytes each, all of
 /// them in one string.
 pub(super) fn name_of<'b>(btf: &Btf<'b>, at: StrOffset) -> &'b [u8] {
+    name_within(btf, at, NAME)
+}
+
+/// A name, cut at so many bytes.
+pub(super) fn name_within<'b>(btf: &Btf<'b>, at: StrOffset, most: usize) -> &'b [u8] {
     let tail = btf.name_tail(at);
-    let tail = tail.get(..NAME).unwrap_or(tail);
+    let tail = tail.get(..most).unwrap_or(tail);
     let len = tail.iter().position(|b| *b == 0).unwrap_or(tail.len());
     tail.get(..len).unwrap_or_default()
 }

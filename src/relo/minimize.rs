@@ -61,9 +61,7 @@ pub fn minimize<'d>(
                 }
             }
         }
-        if effort.is_spent() {
-            return Err(TooMuch);
-        }
+        effort.enough()?;
     }
     // What does not fit is kept as if it did, where another relocation needs some of it: some alone might fit.
     let mut at = 0;

@@ -34,6 +34,14 @@ impl Effort {
         !self.is_spent()
     }
 
+    /// Whether there was enough of it.
+    pub fn enough(&self) -> Result<(), TooMuch> {
+        match self.is_spent() {
+            true => Err(TooMuch),
+            false => Ok(()),
+        }
+    }
+
     pub fn is_spent(&self) -> bool {
         self.steps.get() == 0
     }
@@ -43,5 +51,10 @@ impl Effort {
         let left = self.hints.get();
         self.hints.set(left.saturating_sub(1));
         left > 0
+    }
+
+    /// What is there instead, if that is worth looking for.
+    pub fn instead(&self, look: impl FnOnce() -> Option<String>) -> Option<String> {
+        self.hint().then(look).flatten()
     }
 }

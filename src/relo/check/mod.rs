@@ -71,7 +71,8 @@ pub struct Outcome {
 pub fn outcomes(object: &Object<'_>, target: &Target<'_>) -> Result<Vec<Outcome>, TooMuch> {
     let effort = Effort::new();
     let found = all_outcomes(object, target, &effort);
-    (!effort.is_spent()).then_some(found).ok_or(TooMuch)
+    effort.enough()?;
+    Ok(found)
 }
 
 fn all_outcomes(object: &Object<'_>, target: &Target<'_>, effort: &Effort) -> Vec<Outcome> {
@@ -120,5 +121,6 @@ fn all_outcomes(object: &Object<'_>, target: &Target<'_>, effort: &Effort) -> Ve
 pub fn check(object: &Object<'_>, target: &Target<'_>) -> Result<Vec<Program>, TooMuch> {
     let effort = Effort::new();
     let programs = Check::new(object, target, &effort).programs();
-    (!effort.is_spent()).then_some(programs).ok_or(TooMuch)
+    effort.enough()?;
+    Ok(programs)
 }

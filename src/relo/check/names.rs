@@ -92,8 +92,7 @@ pub(super) fn attach(
         Attach::Prefixed(..) => "LSM hook",
         _ => "function",
     };
-    let near = || hint::nearest(&full, target.names(|k| k == kind));
-    let mut near = effort.hint().then(near).flatten();
+    let mut near = effort.instead(|| hint::nearest(&full, target.names(|k| k == kind)));
     if let Some(near) = &mut near
         && let Some(rest) = near.strip_prefix(prefix)
     {
@@ -153,7 +152,7 @@ pub(super) fn presence(
     let Some(found) = target.find(name, kind) else {
         if target.is_whole() {
             let near = || hint::nearest(named.name, target.names(|k| k == kind));
-            let near = effort.hint().then(near).flatten();
+            let near = effort.instead(near);
             let reason = format!("no {what} of that name in the kernel or its modules");
             let missing = finding(Verdict::Fails, subject, reason, near);
             return (Presence::Absent, (!named.is_weak).then_some(missing));
@@ -239,7 +238,7 @@ pub(super) fn struct_ops(
         let prefix = &b"bpf_struct_ops_"[..];
         let near = all.filter(|n| n.starts_with(prefix));
         let near = || hint::nearest(&String::from_utf8_lossy(&value), near);
-        let near = effort.hint().then(near).flatten();
+        let near = effort.instead(near);
         let near = near.and_then(|near| Some(near.strip_prefix("bpf_struct_ops_")?.to_owned()));
         return match of_modules && !target.is_whole() {
             true => finding(

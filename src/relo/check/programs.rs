@@ -31,12 +31,14 @@ impl<'a, 'd> Check<'a, 'd> {
         let externs = object.externs.iter();
         let maps = object.struct_ops.iter();
         let mut uses = vec![BTreeMap::new(); object.externs.len()];
-        for (function, at, reference) in references(object) {
-            if let Reference::Extern(n) = reference
-                && let Some(uses) = uses.get_mut(*n)
-            {
-                let first = uses.entry(function).or_insert(at);
-                *first = at.min(*first);
+        for (n, function) in object.functions.iter().enumerate() {
+            for (&at, reference) in &function.references {
+                if let Reference::Extern(named) = reference
+                    && let Some(uses) = uses.get_mut(*named)
+                {
+                    let first = uses.entry(n).or_insert(at);
+                    *first = at.min(*first);
+                }
             }
         }
         let mut check = Check {
@@ -332,15 +334,6 @@ impl<'a, 'd> Check<'a, 'd> {
             text: line.map_or(String::new(), |line| hint::text(line.text.trim_ascii())),
         }
     }
-}
-
-/// Every reference of an object: its function, where in it, and what it refers to.
-fn references<'o>(object: &'o Object<'_>) -> impl Iterator<Item = (usize, usize, &'o Reference)> {
-    let functions = object.functions.iter().enumerate();
-    functions.flat_map(|(n, function)| {
-        let references = function.references.iter();
-        references.map(move |(at, reference)| (n, *at, reference))
-    })
 }
 
 fn subject(relocation: &Relocation<'_>) -> Subject {

@@ -8,6 +8,7 @@ use crate::btf::{Btf, Kind, StrOffset, TypeId};
 use crate::relo::check::compat::skip;
 use crate::relo::check::ext;
 use crate::relo::check::insn::{CALL, INSN, Insn};
+use crate::relo::content::name_within;
 use object::Endianness;
 use object::elf;
 use object::read::elf::{FileHeader, Rel, SectionHeader, SectionTable, Sym, SymbolTable};
@@ -66,13 +67,14 @@ impl<'d> File<'d> {
             return Err(ObjectError::NoProgram);
         }
         let (externs, extern_of) = self.externs(&btf)?;
-        self.references(&mut functions, &extern_of)?;
+        let (relocations, places) = (self.elf_relocations()?, places(&functions));
+        self.references(&mut functions, &extern_of, &relocations, &places)?;
         if let Some(ext) = self.section(".BTF.ext")? {
             let ext = ext::parse(ext, big)?;
             self.lines(&btf, &ext, &mut functions);
             self.relocations(&btf, &ext, &mut functions)?;
         }
-        let struct_ops = self.struct_ops(&btf, &functions)?;
+        let struct_ops = self.struct_ops(&btf, &relocations, &places)?;
         Ok(Object {
             btf,
             functions,
@@ -230,18 +232,10 @@ impl<'d> File<'d> {
         &self,
         functions: &mut [Function<'d>],
         extern_of: &HashMap<usize, usize>,
+        relocations: &Symbols,
+        places: &Begin,
     ) -> Result<(), ObjectError> {
-        let places = places(functions);
-        let mut by_symbol: HashMap<usize, HashMap<usize, Rela>> = HashMap::new();
-        for (section, relocation) in self.elf_relocations()? {
-            by_symbol
-                .entry(section)
-                .or_default()
-                .insert(relocation.at, relocation);
-        }
-        let empty = HashMap::new();
         for function in functions.iter_mut() {
-            let relocations = by_symbol.get(&function.section_index).unwrap_or(&empty);
             let mut found = HashMap::new();
             let mut at = 0;
             while let Some(insn) = function.insns.get(at).copied() {
@@ -252,10 +246,11 @@ impl<'d> File<'d> {
                     what,
                 };
                 let is_local_call = insn.code == CALL && insn.src == 1;
-                if let Some(r) = relocations.get(&(place * INSN)) {
+                if let Some(symbol_index) = relocations.get(&(function.section_index, place * INSN))
+                {
                     let symbol = self
                         .symbols
-                        .symbol(object::SymbolIndex(r.symbol))
+                        .symbol(object::SymbolIndex(*symbol_index))
                         .map_err(bad)?;
                     let section = usize::from(symbol.st_shndx(self.endian).0);
                     let base = symbol.st_value(self.endian) / INSN as u64;
@@ -265,7 +260,7 @@ impl<'d> File<'d> {
                         false => i64::from(insn.imm) / INSN as i64,
                     };
                     let target = usize::try_from(into.saturating_add_unsigned(base)).ok();
-                    if let Some(n) = extern_of.get(&r.symbol) {
+                    if let Some(n) = extern_of.get(symbol_index) {
                         found.insert(at, Reference::Extern(*n));
                     } else if is_code && (is_local_call || insn.is_wide()) {
                         let callee = target.and_then(|t| places.get(&(section, t)));
@@ -295,9 +290,8 @@ impl<'d> File<'d> {
         section.is_ok_and(|s| s.sh_flags(self.endian).contains(elf::SHF_EXECINSTR))
     }
 
-    /// ELF relocations: of which section, where in it, to which symbol.
-    fn elf_relocations(&self) -> Result<Vec<(usize, Rela)>, ObjectError> {
-        let (mut all, mut looked) = (Vec::new(), 0usize);
+    fn elf_relocations(&self) -> Result<Symbols, ObjectError> {
+        let (mut all, mut looked) = (Symbols::new(), 0usize);
         for section in self.sections.iter() {
             let Some((relocations, _)) = section.rel(self.endian, self.bytes).map_err(bad)? else {
                 continue;
@@ -314,7 +308,7 @@ impl<'d> File<'d> {
                 }
                 let at = usize::try_from(relocation.r_offset(self.endian)).map_err(bad)?;
                 let symbol = relocation.r_sym(self.endian) as usize;
-                all.push((of, Rela { at, symbol }));
+                all.insert((of, at), symbol);
             }
         }
         Ok(all)
@@ -386,15 +380,10 @@ impl<'d> File<'d> {
     fn struct_ops(
         &self,
         btf: &Btf<'d>,
-        functions: &[Function<'d>],
+        relocations: &Symbols,
+        places: &Begin,
     ) -> Result<Vec<StructOps<'d>>, ObjectError> {
         let mut maps = Vec::new();
-        let relocations: HashMap<(usize, usize), usize> = self
-            .elf_relocations()?
-            .iter()
-            .map(|(of, r)| ((*of, r.at), r.symbol))
-            .collect();
-        let places = places(functions);
         let (mut seen, mut looked) = (HashSet::new(), 0usize);
         for datasec in btf.types().filter(|ty| ty.kind() == Kind::Datasec) {
             let full = btf.name(datasec.name());
@@ -467,19 +456,16 @@ impl<'d> File<'d> {
 
 /// A string that `.BTF.ext` names, cut where names would end: what is longer is none.
 fn string<'d>(btf: &Btf<'d>, at: u32) -> &'d [u8] {
-    let tail = btf.name_tail(StrOffset(at));
-    let tail = tail.get(..MAX_NAME).unwrap_or(tail);
-    tail.split(|b| *b == 0).next().unwrap_or_default()
+    name_within(btf, StrOffset(at), MAX_NAME)
 }
 
-#[derive(Clone, Copy)]
-struct Rela {
-    at: usize,
-    symbol: usize,
-}
+/// ELF relocations: the symbol that a place of a section refers to.
+type Symbols = HashMap<(usize, usize), usize>;
 
 /// Functions by index of the section, and where in it they begin.
-fn places(functions: &[Function<'_>]) -> HashMap<(usize, usize), usize> {
+type Begin = HashMap<(usize, usize), usize>;
+
+fn places(functions: &[Function<'_>]) -> Begin {
     let functions = functions.iter().enumerate();
     functions
         .map(|(n, f)| ((f.section_index, f.start), n))
