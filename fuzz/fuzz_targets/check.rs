@@ -3,8 +3,8 @@
 #![no_main]
 
 use btfleet::btf::Btf;
-use btfleet::relo::check::{CoreKind, Object, Target, Value, check, outcomes};
-use btfleet::relo::minimize::minimize;
+use btfleet::relo::check::{Object, Target};
+use btfleet_fuzz::kept::is_as_good_as_the_whole;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -22,26 +22,6 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn held(object: &Object<'_>, kernel: &Btf<'_>) {
-    let target = Target::new(kernel);
     // Objects of this size never ask for too much.
-    check(object, &target).expect("it is small");
-    let small = minimize(&target, [object]).expect("it is small");
-    let small = Btf::parse(&small).expect("what was kept is BTF");
-    let kept = Target::new(&small);
-    let small = outcomes(object, &kept).expect("it is small");
-    let all = outcomes(object, &target).expect("it is small");
-    for (whole, kept) in all.into_iter().zip(small) {
-        // libbpf goes no further; without what disagrees it might.
-        let Ok(value) = whole.value else { return };
-        let relocation = &object.functions[whole.function].relocations[whole.relocation];
-        let same = kept.value.map(|kept| match relocation.kind {
-            // Ids are each BTF's own.
-            CoreKind::TypeIdTarget => Value {
-                new: value.new,
-                ..kept
-            },
-            _ => kept,
-        });
-        assert_eq!(same, Ok(value));
-    }
+    is_as_good_as_the_whole(object, &Target::new(kernel), "");
 }

@@ -11,6 +11,10 @@ mod btfwrite;
 #[path = "../../tests/it/support/typegen/mod.rs"]
 mod typegen;
 
+// What holds of `minimize` in the tests too.
+#[path = "../../tests/it/support/kept.rs"]
+pub mod kept;
+
 use btfgen::{Graph, Kind, Rng};
 use btfwrite::{Form, write};
 use typegen::World;
@@ -21,6 +25,16 @@ pub struct Input {
     pub base: Option<Vec<u8>>,
     /// It is such that C can express it, so a header must come of it.
     pub valid: bool,
+}
+
+/// A header's text is printable ASCII, tabs and newlines.
+pub fn assert_plain(text: &[u8]) {
+    let is_odd = |b: &u8| !matches!(b, b'\n' | b'\t' | b' '..=b'~');
+    assert_eq!(
+        text.iter().position(is_odd),
+        None,
+        "a byte that is not plain text"
+    );
 }
 
 /// BTF as it is, or a graph grown from the bytes: whole or split, as C has it or spoilt.

@@ -150,7 +150,8 @@ pub(super) fn missing(
     wanted: bool,
 ) -> (String, Option<String>) {
     let own = local.ty(relocation.ty);
-    let root = text(essential(local.name(own.name())));
+    let name = essential(local.name(own.name()));
+    let root = text(name);
     let word = match own.kind() {
         Kind::Union => "union",
         Kind::Enum | Kind::Enum64 => "enum",
@@ -159,7 +160,7 @@ pub(super) fn missing(
     };
     let candidates = target.candidates(local, relocation.ty);
     let Some(&first) = candidates.first() else {
-        let instead = || match target.any(root.as_bytes()) {
+        let instead = || match target.any(name) {
             Some(other) => Some(type_name(target.btf(other), other.id)),
             None => {
                 let kind = own.kind();

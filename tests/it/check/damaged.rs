@@ -4,10 +4,9 @@ use super::{HEAD, compile};
 use crate::seeds;
 use crate::support::btfgen::Rng;
 use crate::support::cc;
-use crate::support::kernels;
+use crate::support::{kept, kernels};
 use btfleet::btf::Btf;
-use btfleet::relo::check::{CoreKind, Object, ObjectError, Target, Value, check, outcomes};
-use btfleet::relo::minimize::minimize;
+use btfleet::relo::check::{Object, ObjectError, Target, check};
 use object::{Object as _, ObjectSection as _};
 use std::time::{Duration, Instant};
 
@@ -64,26 +63,7 @@ fn tried(bytes: &[u8], target: &Target<'_>, what: &str) -> Result<(), ObjectErro
     let start = Instant::now();
     let parsed = Object::parse(bytes);
     if let Ok(object) = &parsed {
-        check(object, target).unwrap();
-        let small = minimize(target, [object]).unwrap();
-        let small =
-            Btf::parse(&small).unwrap_or_else(|e| panic!("{what}: what was kept is no BTF: {e}"));
-        let small = Target::new(&small);
-        let small = outcomes(object, &small).unwrap();
-        for (whole, kept) in outcomes(object, target).unwrap().iter().zip(small) {
-            // libbpf goes no further.
-            let Ok(value) = whole.value else { break };
-            let relocation = &object.functions[whole.function].relocations[whole.relocation];
-            let kept = kept.value.map(|kept| match relocation.kind {
-                // Ids are each BTF's own.
-                CoreKind::TypeIdTarget => Value {
-                    new: value.new,
-                    ..kept
-                },
-                _ => kept,
-            });
-            assert_eq!(kept, Ok(value), "{what}");
-        }
+        kept::is_as_good_as_the_whole(object, target, what);
     }
     let took = start.elapsed();
     assert!(took < Duration::from_secs(5), "{what} took {took:?}");

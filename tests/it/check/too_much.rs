@@ -150,15 +150,19 @@ fn a_hundred_thousand_types_that_are_long_to_compare_are_too_much() {
         let members: Vec<(&str, Id, u32)> = members.iter().map(|m| (m.as_str(), int, 0)).collect();
         graph.record("heavy", 4, &members)
     };
+    // So many types of one name, each asked for.
+    let asking = |names: &[String], count: usize| {
+        let mut made = Made::default();
+        let heavy = record(&mut made.graph, names);
+        for _ in 0..count {
+            let ty = made.graph.record("s", 4, &[("h", heavy, 0)]);
+            made.asks(CoreKind::TypeMatches, ty, 1);
+        }
+        made.function("probe");
+        made.bytes()
+    };
     let mut names: Vec<String> = (0..400).map(|n| format!("m{n}")).collect();
-    let mut made = Made::default();
-    let heavy = record(&mut made.graph, &names);
-    for _ in 0..100_000 {
-        let ty = made.graph.record("s", 4, &[("h", heavy, 0)]);
-        made.asks(CoreKind::TypeMatches, ty, 1);
-    }
-    made.function("probe");
-    let bytes = made.bytes();
+    let bytes = asking(&names, 100_000);
     assert!(bytes.len() < 16 << 20, "{}", bytes.len());
     let object = Object::parse(&bytes).unwrap();
     let mut theirs = Graph::default();
@@ -171,14 +175,7 @@ fn a_hundred_thousand_types_that_are_long_to_compare_are_too_much() {
     assert!(soon("check", || check(&object, &target)).is_err());
     assert!(soon("minimize", || minimize(&target, [&object])).is_err());
     // A hundred of them are not.
-    let mut made = Made::default();
-    let heavy = record(&mut made.graph, &names);
-    for _ in 0..100 {
-        let ty = made.graph.record("s", 4, &[("h", heavy, 0)]);
-        made.asks(CoreKind::TypeMatches, ty, 1);
-    }
-    made.function("probe");
-    let bytes = made.bytes();
+    let bytes = asking(&names, 100);
     let object = Object::parse(&bytes).unwrap();
     let programs = check(&object, &target).unwrap();
     assert_eq!(programs[0].verdict.name(), "resolves", "{programs:?}");

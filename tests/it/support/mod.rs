@@ -12,6 +12,7 @@ pub mod dump;
 pub mod fixtures;
 pub mod header;
 pub mod hostile;
+pub mod kept;
 pub mod kernels;
 pub mod kinds;
 pub mod layout;
